@@ -1,0 +1,29 @@
+"""benchbench: which finetuning method comes closest to full finetuning, and how sure is that?
+
+These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
+"""
+
+from benchbench.hookspecs import hookimpl
+from benchbench.method import Method
+from benchbench.model import Model
+from benchbench.specs import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
+from benchbench.task import Data, Generation, Message, Protocol, Sample, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Data",
+    "Generation",
+    "Message",
+    "Method",
+    "MethodSpec",
+    "Model",
+    "ModelSpec",
+    "Protocol",
+    "RunSpec",
+    "Sample",
+    "Task",
+    "TaskSpec",
+    "TrainSpec",
+    "hookimpl",
+]

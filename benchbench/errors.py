@@ -1,0 +1,83 @@
+"""Errors a user can meet. Each is one sentence: what is wrong, what is allowed, what to do next.
+
+BenchbenchError         the command line prints it without a traceback and exits with 2
+├── UnknownName         a request names something that no plugin registered
+├── DuplicateName       two plugins registered the same name
+├── BadParameter        a parameter does not exist, or its value is not allowed
+├── PluginError         a plugin could not be imported, or misspells a hook
+├── ModelError          a base model could not be found or read
+├── DataError           a data set is missing or malformed (file and key are named)
+├── CheckpointError     a checkpoint must not be served: corrupt, changed, or of another base model
+├── StoreError          the output folder is locked, unwritable, or holds a broken record
+├── BoardError          a board.toml is wrong (file and key are named)
+├── EngineError         an engine cannot serve this model or this checkpoint
+└── MissingExtra        an optional dependency is not installed
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchbenchError(Exception):
+    """Base of every error benchbench raises on purpose."""
+
+
+class UnknownName(BenchbenchError):
+    """A request names something that no plugin registered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], note: str = "") -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
+        super().__init__(
+            f"no {kind} named {name!r}; {hint} Run `benchbench list {kind}s` to see all.{note}"
+        )
+
+
+class DuplicateName(BenchbenchError):
+    """Two plugins registered the same name."""
+
+    def __init__(self, kind: str, name: str, first: str, second: str) -> None:
+        super().__init__(
+            f"{kind} {name!r} is registered by both {first} and {second}; "
+            f"leave one out with --no-plugin {second}."
+        )
+
+
+class BadParameter(BenchbenchError):
+    """A parameter does not exist, or its value is not allowed."""
+
+
+class PluginError(BenchbenchError):
+    """A plugin could not be imported, or misspells a hook."""
+
+
+class ModelError(BenchbenchError):
+    """A base model could not be found or read."""
+
+
+class DataError(BenchbenchError):
+    """A data set is missing or malformed."""
+
+
+class CheckpointError(BenchbenchError):
+    """A checkpoint must not be served: corrupt, changed, or of another base model."""
+
+
+class StoreError(BenchbenchError):
+    """The output folder is locked, unwritable, or holds a broken record."""
+
+
+class BoardError(BenchbenchError):
+    """A board.toml is wrong."""
+
+
+class EngineError(BenchbenchError):
+    """An engine cannot serve this model or this checkpoint."""
+
+
+class MissingExtra(BenchbenchError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(f"{need} is not installed; run: pip install 'benchbench[{extra}]'")

@@ -1,0 +1,242 @@
+"""Finds plugins and answers "what has this name?".
+
+Stock plugins and strangers' come through the same door: an entry point of the group ``benchbench``
+whose value is a module, or a package that stands for all its modules.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, TypeVar, get_type_hints
+
+import pluggy
+
+from benchbench import hookspecs
+from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
+from benchbench.method import Method
+from benchbench.model import Model
+from benchbench.record import PluginOrigin
+from benchbench.specs import MethodSpec, TaskSpec
+from benchbench.task import Protocol, Task
+
+GROUP = "benchbench"
+Built = TypeVar("Built", Method, Task)
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be imported; commands that do not need it go on."""
+
+    name: str
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"plugin {self.name!r} could not be imported ({self.cause}); "
+            f"leave it out with --no-plugin {self.name}."
+        )
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Every name that plugins provide."""
+
+    methods: Mapping[str, type[Method]]
+    models: Mapping[str, Model]
+    tasks: Mapping[str, type[Task]]
+    origins: Mapping[tuple[str, str], PluginOrigin]
+    """(kind, name) -> where it came from; kind is ``method``, ``model`` or ``task``."""
+    plugins: tuple[PluginOrigin, ...] = ()
+    broken: tuple[BrokenPlugin, ...] = field(default=())
+
+    @classmethod
+    def load(cls, block: Collection[str] = (), extra: Iterable[str] = ()) -> "Registry":
+        """Import all plugins but the blocked ones, and the modules named in ``extra``."""
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        origins: dict[str, PluginOrigin] = {}
+        broken: list[BrokenPlugin] = []
+        for door in (*entry_points(group=GROUP), *(EntryPoint(m, m, GROUP) for m in extra)):
+            if door.name in block:
+                continue
+            for name, load in _modules(door, broken):
+                if name in block:
+                    continue
+                try:
+                    module = load()
+                except Exception as error:  # a stranger's module may raise anything
+                    broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
+                    continue
+                if not manager.has_plugin(name):
+                    manager.register(module, name)
+                    origins[name] = _origin(name, door)
+        _refuse_misspelt_hooks(manager)
+        return cls.of(manager, origins, tuple(broken))
+
+    @classmethod
+    def of(
+        cls,
+        manager: pluggy.PluginManager,
+        origins: Mapping[str, PluginOrigin],
+        broken: tuple[BrokenPlugin, ...] = (),
+    ) -> "Registry":
+        """Collect what the plugins of a manager provide."""
+        found: dict[tuple[str, str], PluginOrigin] = {}
+        hook = manager.hook
+        providers = {
+            i.plugin_name
+            for caller in (hook.register_methods, hook.register_models, hook.register_tasks)
+            for i in caller.get_hookimpls()
+        }
+        return cls(
+            methods=_collect("method", hook.register_methods, origins, found),
+            models=_collect("model", hook.register_models, origins, found),
+            tasks=_collect("task", hook.register_tasks, origins, found),
+            origins=found,
+            plugins=tuple(o for name, o in sorted(origins.items()) if name in providers),
+            broken=broken,
+        )
+
+    def method(self, spec: MethodSpec) -> Method:
+        """Build a method; raises UnknownName or BadParameter."""
+        cls: type[Method] = self._find("method", spec.name)
+        return _build("method", spec.name, spec.params, cls)
+
+    def task(self, spec: TaskSpec) -> Task:
+        """Build a task; raises UnknownName or BadParameter."""
+        cls: type[Task] = self._find("task", spec.name)
+        return _build("task", spec.name, spec.params, cls)
+
+    def resolve_method(self, spec: MethodSpec, learning_rate_factor: float) -> MethodSpec:
+        """Fill in every default; the default learning rate is scaled to the model."""
+        method = self.method(spec)
+        params = {f.name: getattr(method, f.name) for f in fields(method)}
+        if "learning_rate" not in spec.params:
+            params["learning_rate"] = float(f"{method.learning_rate * learning_rate_factor:.6g}")
+        return MethodSpec(name=spec.name, params=params)
+
+    def resolve_task(self, spec: TaskSpec) -> TaskSpec:
+        """Fill in the protocol and every parameter."""
+        task = self.task(spec)
+        protocol = spec.protocol or next(iter(task.protocols))
+        self.protocol(replace(spec, protocol=protocol))
+        params = {f.name: getattr(task, f.name) for f in fields(task)}
+        return TaskSpec(name=spec.name, protocol=protocol, params=params)
+
+    def protocol(self, spec: TaskSpec) -> Protocol:
+        """Return the protocol a resolved spec names; raises BadParameter."""
+        known: Mapping[str, Protocol] = self._find("task", spec.name).protocols
+        if spec.protocol not in known:
+            raise BadParameter(
+                f"task {spec.name!r} has no protocol {spec.protocol!r}; it has: {', '.join(known)}."
+            )
+        return known[spec.protocol]
+
+    def _find(self, kind: str, name: str) -> Any:
+        known: Mapping[str, Any] = getattr(self, f"{kind}s")
+        if name not in known:
+            note = "".join(f" Note: {plugin}" for plugin in self.broken)
+            raise UnknownName(kind, name, known, note)
+        return known[name]
+
+
+def parameters(cls: type[Method] | type[Task]) -> dict[str, tuple[str, Any]]:
+    """Return a class's parameters: name -> (type as text, default)."""
+    hints = get_type_hints(cls)
+    return {
+        f.name: (_type_name(hints[f.name]), None if f.default is MISSING else f.default)
+        for f in fields(cls)
+    }
+
+
+def _modules(
+    door: EntryPoint, broken: list[BrokenPlugin]
+) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+    """Yield the modules behind an entry point, each with how to import it."""
+    try:
+        package = door.load()
+    except Exception as error:  # a stranger's module may raise anything
+        broken.append(BrokenPlugin(door.name, f"{type(error).__name__}: {error}"))
+        return
+    # Named as the user knows it: the entry point, or the module within the package.
+    yield door.name, lambda: package
+    for info in pkgutil.iter_modules(getattr(package, "__path__", [])):
+        name = f"{package.__name__}.{info.name}"
+        yield name, lambda name=name: importlib.import_module(name)  # type: ignore[misc]
+
+
+def _origin(name: str, door: EntryPoint) -> PluginOrigin:
+    distribution = door.dist
+    return PluginOrigin(
+        plugin=name,
+        distribution=distribution.name if distribution else "",
+        version=distribution.version if distribution else "",
+    )
+
+
+def _refuse_misspelt_hooks(manager: pluggy.PluginManager) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        plugin = manager.get_name(error.plugin)
+        hooks = ", ".join(name for name in dir(hookspecs) if name.startswith("register_"))
+        raise PluginError(
+            f"plugin {plugin!r} implements a hook that does not exist ({error}); "
+            f"the hooks are: {hooks}. Mend it, or leave it out with --no-plugin {plugin}."
+        ) from error
+
+
+def _collect(
+    kind: str,
+    caller: pluggy.HookCaller,
+    origins: Mapping[str, PluginOrigin],
+    found: dict[tuple[str, str], PluginOrigin],
+) -> dict[str, Any]:
+    items: dict[str, Any] = {}
+    for implementation in caller.get_hookimpls():
+        plugin = implementation.plugin_name
+        for item in implementation.function():
+            if item.name in items:
+                raise DuplicateName(kind, item.name, found[kind, item.name].plugin, plugin)
+            items[item.name] = item
+            found[kind, item.name] = origins.get(
+                plugin, PluginOrigin(plugin=plugin, distribution="", version="")
+            )
+    return dict(sorted(items.items()))
+
+
+def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:
+    known = [f.name for f in fields(cls)]
+    if unknown := sorted(set(params) - set(known)):
+        raise BadParameter(
+            f"{kind} {name!r} has no parameter {', '.join(unknown)}; "
+            f"it has: {', '.join(known) or 'none'}."
+        )
+    hints = get_type_hints(cls)
+    values = {k: typed(f"{kind} {name!r}", k, v, hints[k]) for k, v in params.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise BadParameter(f"{kind} {name!r}: {error}.") from error
+
+
+def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
+    """Return a value, which may be the user's text, as the type a field declares."""
+    if value == hint or (isinstance(hint, type) and type(value) is hint):
+        return value
+    from pydantic import TypeAdapter, ValidationError
+
+    text_none = isinstance(value, str) and value.lower() == "none"
+    try:
+        return TypeAdapter(hint).validate_python(None if text_none else value)
+    except ValidationError as error:
+        raise BadParameter(
+            f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}."
+        ) from error
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

@@ -1,0 +1,168 @@
+"""Plain data that says what to run. Nothing here runs anything.
+
+A spec is resolved before it is hashed: every default is filled in, so that a changed default is a
+different run and never a silently different result under an old id.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from benchbench.errors import BadParameter
+
+Precision = Literal["float32", "bfloat16"]
+DataSource = Literal["sample", "folder", "hub"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """The identity of a base model; where its files lie is not part of it."""
+
+    name: str
+    revision: str
+    """Commit of the hub (40 hex digits), or sha256:… over the files of a local folder."""
+    tokenizer: str
+    """SHA-256 of the tokenizer's files."""
+    chat_template: str | None = None
+    """SHA-256 of the chat template; None where the model has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec:
+    """A method's name and its hyperparameters."""
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "MethodSpec":
+        """Read ``lora:rank=64,alpha=64``; values stay text until the registry types them."""
+        name, _, params = text.partition(":")
+        return cls(name=name.strip(), params=parse_pairs(params, text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """A task's name, the protocol it is run under, and its parameters."""
+
+    name: str
+    protocol: str = ""
+    """Empty until resolved: then the task's first protocol."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "TaskSpec":
+        """Read ``super-ni@def-pos2:instances=20``."""
+        head, _, params = text.partition(":")
+        name, _, protocol = head.partition("@")
+        return cls(name=name.strip(), protocol=protocol.strip(), params=parse_pairs(params, text))
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}@{self.protocol}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Which data a run or a result saw."""
+
+    source: DataSource
+    digest: str
+    """SHA-256 over the samples themselves: ids, inputs and references, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How to train; equal for all methods that are compared.
+
+    Defaults are the study's (arXiv 2411.16775, its public code): 4 epochs, batches of 16, AdamW,
+    linear schedule to zero after a warm-up of 3 % of the steps, weight decay 0.01.
+    """
+
+    task: TaskSpec
+    data: DataSpec
+    precision: Precision
+    epochs: float = 4.0
+    batch_size: int = 16
+    """Samples a step of the optimizer sees."""
+    gradient_accumulation: int = 1
+    """Parts a batch is computed in; must divide batch_size."""
+    warmup_ratio: float = 0.03
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm; 0 clips nothing."""
+
+    def __post_init__(self) -> None:
+        for name, allowed, good in (
+            ("epochs", "above 0", self.epochs > 0),
+            ("batch_size", "1 or more", self.batch_size >= 1),
+            (
+                "gradient_accumulation",
+                "1 or more, and divide batch_size",
+                self.gradient_accumulation >= 1
+                and self.batch_size % self.gradient_accumulation == 0,
+            ),
+            ("warmup_ratio", "in [0, 1)", 0 <= self.warmup_ratio < 1),
+            ("weight_decay", "0 or more", self.weight_decay >= 0),
+            ("max_grad_norm", "0 or more", self.max_grad_norm >= 0),
+        ):
+            if not good:
+                raise BadParameter(
+                    f"training: {name} is {getattr(self, name)}; it must be {allowed}."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training run. Tasks are not part of it: a new task re-uses every checkpoint."""
+
+    model: ModelSpec
+    method: MethodSpec
+    train: TrainSpec | None
+    """None for the untuned base model."""
+    seed: int
+
+    @property
+    def id(self) -> str:
+        return digest(self)
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, no NaN."""
+    plain = asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    return json.dumps(
+        plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """Return the first hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+
+
+def parse_pairs(text: str, whole: str) -> dict[str, str]:
+    """Read ``key=value,key=value``; ``whole`` is what the user typed, for the error."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise BadParameter(
+                f"cannot read {part!r} in {whole!r}; write name:key=value,key=value."
+            )
+        if key.strip() in pairs:
+            raise BadParameter(f"{key.strip()!r} is given twice in {whole!r}; give it once.")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def split_specs(text: str) -> list[str]:
+    """Split ``a:x=1,y=2,b@c`` at the commas that separate specs, not parameters."""
+    parts: list[str] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        if parts and "=" in part and ":" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts

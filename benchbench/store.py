@@ -1,0 +1,191 @@
+"""Where records, checkpoints and samples lie. Records are written once and never edited.
+
+<folder>/<run-id>/run.json                       how the training ended
+                 /checkpoint/                    what is served
+                 /tasks/<result key>/samples.jsonl   one line a sample, as they finish
+                                    /result.json     written last
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchbench.errors import StoreError
+from benchbench.record import SCHEMA, Checkpoint, ResultSpec, RunRecord, TaskResult
+
+Record = TypeVar("Record", RunRecord, TaskResult)
+
+RUN_ID = "[0-9a-f]" * 12
+"""Glob of a run's folder; one that was set aside has a longer name."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of runs."""
+
+    folder: Path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for one command; the system lets go of it if the command is killed."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise StoreError(
+                f"another benchbench command is writing to {str(self.folder)!r}; wait for it, or "
+                "give this one another folder with --out."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {str(self.folder)!r} ({error.strerror}); give a folder you may "
+                "write to with --out."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def run_folder(self, run_id: str) -> Path:
+        return self.folder / run_id
+
+    def result_folder(self, run_id: str, spec: ResultSpec) -> Path:
+        return self.run_folder(run_id) / "tasks" / spec.key
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return the record of a run, or None where it has not ended yet."""
+        return read_record(self.run_folder(run_id) / "run.json", RunRecord)
+
+    def result(self, run_id: str, spec: ResultSpec) -> TaskResult | None:
+        return read_record(self.result_folder(run_id, spec) / "result.json", TaskResult)
+
+    def runs(self) -> list[RunRecord]:
+        return read_records(self.folder.glob(f"{RUN_ID}/run.json"), RunRecord)
+
+    def results(self) -> list[TaskResult]:
+        return read_records(self.folder.glob(f"{RUN_ID}/tasks/*/result.json"), TaskResult)
+
+    def add_run(self, record: RunRecord) -> Path:
+        return write_record(self.run_folder(record.run_id) / "run.json", record)
+
+    def add_result(self, result: TaskResult) -> Path:
+        return write_record(self.result_folder(result.run_id, result.spec) / "result.json", result)
+
+    def set_aside(self, run_id: str) -> Path:
+        """Move a failed run out of the way so that it can be tried again; nothing is lost."""
+        folder = self.run_folder(run_id)
+        number = 1
+        while (aside := folder.with_name(f"{run_id}.failed-{number}")).exists():
+            number += 1
+        return folder.rename(aside)
+
+    def checkpoint(self, record: RunRecord) -> Checkpoint:
+        """Return a run's checkpoint after checking that its files are the ones it left."""
+        if record.artefact is None:
+            raise StoreError(f"run {record.run_id} ({record.status}) left no checkpoint.")
+        folder = self.run_folder(record.run_id) / "checkpoint"
+        found = Checkpoint(
+            run_id=record.run_id,
+            route=record.artefact.route,
+            sha256=record.artefact.sha256,
+            folder=folder,
+        )
+        if found.route != "base" and hash_folder(folder) != found.sha256:
+            raise StoreError(
+                f"the checkpoint of run {record.run_id} is not the one that was trained (a file "
+                f"is missing or changed); delete {str(folder.parent)!r} and run again."
+            )
+        return found
+
+    def read_rows(self, run_id: str, spec: ResultSpec) -> dict[str, dict[str, Any]]:
+        """Return the finished samples of a result by id, dropping a half-written last line."""
+        path = self.result_folder(run_id, spec) / "samples.jsonl"
+        if not path.exists():
+            return {}
+        whole = path.read_bytes()
+        end = whole.rfind(b"\n") + 1
+        if end < len(whole):
+            os.truncate(path, end)
+        try:
+            rows = [json.loads(line) for line in whole[:end].splitlines()]
+            return {row["id"]: row for row in rows}
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path.name} of run {run_id} cannot be read ({error}); delete "
+                f"{str(path.parent)!r} and run again."
+            ) from error
+
+    def add_row(self, run_id: str, spec: ResultSpec, row: Mapping[str, Any]) -> None:
+        """Append one finished sample; it survives the death of this process."""
+        folder = self.result_folder(run_id, spec)
+        folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        with (folder / "samples.jsonl").open("ab") as file:
+            file.write(line.encode())
+
+    def samples_sha256(self, run_id: str, spec: ResultSpec) -> str:
+        """Return the SHA-256 of the finished samples; of nothing where no sample finished."""
+        path = self.result_folder(run_id, spec) / "samples.jsonl"
+        return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+
+
+def write_record(path: Path, record: RunRecord | TaskResult) -> Path:
+    """Write a record whole or not at all; raises StoreError where one is there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        raise StoreError(f"{str(path)!r} exists already; records are never overwritten.")
+    text = json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False)
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    return path
+
+
+def read_record(path: Path, kind: type[Record]) -> Record | None:
+    """Read a record; None where there is none, StoreError where it is not one of ours."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        text = path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        record = TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise StoreError(
+            f"{str(path)!r} is not a valid record ({where}: {first['msg']}); move it away."
+        ) from error
+    if record.schema != SCHEMA:
+        raise StoreError(
+            f"{str(path)!r} has schema {record.schema}, this benchbench reads {SCHEMA}; use the "
+            "version that wrote it."
+        )
+    return record
+
+
+def read_records(paths: Iterator[Path], kind: type[Record]) -> list[Record]:
+    found = (read_record(path, kind) for path in sorted(paths))
+    return [record for record in found if record is not None]
+
+
+def hash_folder(folder: Path) -> str:
+    """Return the SHA-256 over names and contents of a folder's files, in order of name."""
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return whole.hexdigest()

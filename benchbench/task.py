@@ -1,0 +1,120 @@
+"""What a task must say: its samples, how they are prompted, and how an answer is scored."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar, Literal
+
+from benchbench.specs import DataSource
+
+Split = Literal["train", "test"]
+Fits = Callable[[str], bool]
+"""Tells whether a prompt's text still fits the protocol's token limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One question with its references."""
+
+    id: str
+    """Unique within the task and the same in every run."""
+    input: str
+    targets: tuple[str, ...]
+    """References; the first one is used where only one can be."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Kind of group -> name, e.g. ``{"task": "task020", "category": "Answerability"}``."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the prompt is built from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """How completions are sampled; temperature 0 is greedy."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    n: int = 1
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A named way to run a task."""
+
+    summary: str
+    generation: Generation
+    shots: int = 0
+    """Demonstrations in the prompt."""
+    chat: bool = True
+    """Whether messages go through the model's chat template, or stand as they are."""
+    max_prompt_tokens: int | None = None
+    """None: whatever the model's context leaves beside the completion."""
+    cut: Literal["left", "right"] = "left"
+    """Which end of a prompt that is too long is cut off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """A data set that was found: a folder and where it came from."""
+
+    name: str
+    folder: Path
+    source: DataSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """A task: its fields are its parameters, its class attributes what is always true of it."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    """E.g. ``instruction-following``; tasks of one family can be asked for together."""
+    source: ClassVar[str] = ""
+    """Address of the paper or code that defines the task."""
+    version: ClassVar[int] = 1
+    """Raise it whenever the same completions would score differently."""
+    data_set: ClassVar[str]
+    """Folder of the data root that holds this task's data."""
+    how_to_get: ClassVar[str] = ""
+    """What to do to get the data, for errors; ``{folder}`` stands for where it belongs."""
+    embedded: ClassVar[Path | None] = None
+    """Folder with the sample that comes with the task, if any."""
+    protocols: ClassVar[Mapping[str, Protocol]]
+    """The first one is the default."""
+    metric: ClassVar[str]
+    """The primary one of the metrics that ``score`` returns; all lie in [0, 1]."""
+    chance: ClassVar[float] = 0.0
+    """What guessing scores on the primary metric."""
+    cluster: ClassVar[str | None] = None
+    """Kind of group whose members' errors go together; macro means are over these groups."""
+
+    @abstractmethod
+    def samples(self, split: Split, data: Data) -> Iterable[Sample]:
+        """Yield the samples of a split, always in the same order."""
+
+    def prompt(self, sample: Sample, protocol: Protocol, fits: Fits) -> Sequence[Message]:
+        """Return the conversation up to the answer; default: the input as one user message."""
+        return [Message(role="user", content=sample.input)]
+
+    def target(self, sample: Sample, random: Random) -> str:
+        """Return the reference to train on; default: the first."""
+        return sample.targets[0]
+
+    def extract(self, completion: str) -> str:
+        """Return the answer within a completion; default: all of it without outer white space."""
+        return completion.strip()
+
+    @abstractmethod
+    def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
+        """Score the extracted answers of one sample: metric -> value in [0, 1]."""

@@ -1,0 +1,1 @@
+"""Stock methods and base models: one file, one idea."""

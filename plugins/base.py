@@ -1,0 +1,23 @@
+"""The untuned base model: what finetuning has to beat."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base(Method):
+    """Leave the base model as it is; nothing is trained."""
+
+    name = "base"
+    role = "base"
+    route = "base"
+
+    def adapt(self, model: Any) -> Any:
+        return model.requires_grad_(False)
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Base]

@@ -1,0 +1,30 @@
+"""Full finetuning: every weight is trained; what the other methods are measured against."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full(Method):
+    """Train every weight of the base model.
+
+    The default learning rate is the best of the study's grid 1e-5 … 1e-3 (arXiv 2411.16775).
+    """
+
+    name = "full"
+    source = "https://arxiv.org/abs/2411.16775"
+    role = "reference"
+    route = "weights"
+    packable = True
+
+    learning_rate: float = 1e-5
+
+    def adapt(self, model: Any) -> Any:
+        return model
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Full]

@@ -1,0 +1,1 @@
+"""Stock tasks: one file, one task."""
