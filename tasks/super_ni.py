@@ -1,0 +1,179 @@
+"""Super-NaturalInstructions: unseen tasks from their definitions (arXiv 2204.07705).
+
+Of each test task only the first 100 instances count: they were put there on purpose, balanced
+over the labels, so nothing is shuffled before they are cut. The prompt is Tk-Instruct's, spaces
+included; one more follows its last colon:
+
+    Definition: {definition}
+
+     Positive Example 1 -
+    Input: {input}
+     Output: {output}
+
+    Now complete the following example -
+    Input: {input}
+    Output:
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from string import punctuation
+from typing import Any
+
+from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench.data import items, key, read_json, read_names, texts
+from benchbench.metrics import exact_match, rouge_l
+
+DRAWN = 200
+"""Training instances come from the first 200 of a task, as in the study."""
+
+
+def tk_instruct(summary: str, shots: int) -> Protocol:
+    """Return a protocol with the lengths that Tk-Instruct and the study share."""
+    return Protocol(
+        summary=summary,
+        generation=Generation(max_tokens=128),
+        shots=shots,
+        chat=False,
+        max_prompt_tokens=1024,
+        cut="right",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperNI(Task):
+    """Follow the definition of a task never trained on; scored by ROUGE-L.
+
+    Prompt, metrics and test instances are Tk-Instruct's (its ni_collator.py, compute_metrics.py and
+    ni_dataset.py); training instances are the study's (arXiv 2411.16775, its ni_dataset.py).
+    """
+
+    name = "super-ni"
+    family = "instruction-following"
+    source = "https://arxiv.org/abs/2204.07705"
+    data_set = "super-ni"
+    embedded = Path(__file__).parent / "sample" / "super-ni"
+    how_to_get = "run: git clone https://github.com/allenai/natural-instructions {folder}"
+    metric = "rouge_l"
+    cluster = "task"
+    protocols = {
+        "definition": tk_instruct("The definition alone, as in the study.", shots=0),
+        "def-pos2": tk_instruct("The definition and two examples, as Tk-Instruct.", shots=2),
+    }
+
+    instances: int = 100
+    """First instances of each test task; the published numbers are on 100."""
+    train_instances: int = 100
+    """Instances of each training task, 1 to 100; a smaller number takes a part of a larger."""
+
+    def __post_init__(self) -> None:
+        if self.instances < 1:
+            raise ValueError(f"instances is {self.instances}; it must be 1 or more")
+        if not 1 <= self.train_instances <= DRAWN // 2:
+            raise ValueError(
+                f"train_instances is {self.train_instances}; it must lie in 1 to {DRAWN // 2}, as "
+                "the others of a training task are kept for testing on seen tasks"
+            )
+
+    def samples(self, split: str, data: Data) -> Iterator[Sample]:
+        chosen = self._first if split == "test" else self._drawn
+        for name in read_names(data.folder / "splits" / "default" / f"{split}_tasks.txt"):
+            yield from read_task(data.folder / "tasks" / f"{name}.json", chosen)
+
+    def _first(self, count: int) -> Iterable[int]:
+        return range(min(count, self.instances))
+
+    def _drawn(self, count: int) -> Iterable[int]:
+        return draw(count)[: self.train_instances]
+
+    def prompt(
+        self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool]
+    ) -> Sequence[Message]:
+        head = f"Definition: {closed(sample.context['definition'])}\n\n"
+        tail = f"Now complete the following example -\nInput: {closed(sample.input)}\nOutput: "
+        shown = [
+            f" Positive Example {i} -\nInput: {closed(example['input'])}\n"
+            f" Output: {closed(example['output'])}\n\n"
+            for i, example in enumerate(sample.context["examples"][: protocol.shots], start=1)
+        ]
+        # Released: add examples while the prompt fits. Taking away the last until it fits comes to
+        # the same, and mostly asks once: asking is what takes the time.
+        while shown and not fits(head + "".join(shown) + tail):
+            shown.pop()
+        return [Message(role="user", content=head + "".join(shown) + tail)]
+
+    def target(self, sample: Sample, random: Random) -> str:
+        # Stripped, because the prompt ends in a space; T5's tokenizer did it for the study.
+        return random.choice(sample.targets).strip()
+
+    def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
+        answer = answers[0]
+        return {
+            "rouge_l": rouge_l(answer, sample.targets),
+            "exact_match": exact_match(answer, sample.targets),
+        }
+
+
+def closed(field: str) -> str:
+    """Return a field that ends in ASCII punctuation, with a full stop where it had none."""
+    field = field.strip()
+    return field if field.endswith(tuple(punctuation)) else f"{field}."
+
+
+def draw(count: int) -> list[int]:
+    """Return the order in which training instances are taken from a task of ``count``.
+
+    The study draws once, with seed 42 whatever the run's seed, from the first 200 instances; the
+    first half is for training, the other for testing on seen tasks. Smaller tasks keep their order.
+    """
+    order = list(range(min(count, DRAWN)))
+    if count >= DRAWN:
+        Random(42).shuffle(order)
+    return order
+
+
+def read_task(path: Path, chosen: Callable[[int], Iterable[int]]) -> Iterator[Sample]:
+    """Read a task as released; ``chosen`` says which of so many instances, and in what order."""
+    record = read_json(path)
+    groups = {"task": path.stem, "category": texts(record, "Categories", str(path))[0]}
+    context = {
+        "definition": texts(record, "Definition", str(path))[0],
+        "examples": read_examples(record, path),
+    }
+    instances = items(record, "Instances", str(path))
+    ids = instance_ids(instances)
+    for i in chosen(len(instances)):
+        where = f"Instances[{i}] of {path}"
+        yield Sample(
+            id=f"{path.stem}/{ids[i]}",
+            input=key(instances[i], "input", str, where),
+            targets=texts(instances[i], "output", where),
+            groups=groups,
+            context=context,
+        )
+
+
+def read_examples(record: Any, path: Path) -> list[dict[str, str]]:
+    """Read the demonstrations that a protocol may show."""
+    shots = max(protocol.shots for protocol in SuperNI.protocols.values())
+    examples = []
+    for i, example in enumerate(key(record, "Positive Examples", list, str(path))[:shots]):
+        where = f"Positive Examples[{i}] of {path}"
+        output = texts(example, "output", where)[0]
+        examples.append({"input": key(example, "input", str, where), "output": output})
+    return examples
+
+
+def instance_ids(instances: list[Any]) -> list[str]:
+    """Return the released ids, or places in the file unless every id is there and distinct."""
+    ids = [each.get("id") if isinstance(each, dict) else None for each in instances]
+    if all(isinstance(each, str) for each in ids) and len(set(ids)) == len(ids):
+        return [str(each) for each in ids]
+    return [str(i) for i in range(len(instances))]
+
+
+@hookimpl
+def register_tasks() -> list[type[Task]]:
+    return [SuperNI]
