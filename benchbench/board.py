@@ -1,0 +1,110 @@
+"""A board fixes what all its entries share, and lists the entries."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench.errors import BoardError
+from benchbench.plan import Grid
+from benchbench.record import RunRecord, TaskResult
+from benchbench.specs import MethodSpec, TaskSpec
+
+KEYS: Mapping[str, tuple[type, str]] = {
+    "title": (str, "a text"),
+    "model": (str, "a model's name, folder or hub id"),
+    "tasks": (list, "a list of tasks such as super-ni@def-pos2"),
+    "seeds": (list, "a list of whole numbers"),
+    "method": (list, "one [[method]] table for each entry"),
+    "train": (dict, "a [train] table"),
+    "train_on": (str, "a task such as super-ni"),
+    "engine": (str, "vllm or transformers"),
+}
+REQUIRED = ("title", "model", "tasks", "seeds", "method", "engine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A protocol and its entries."""
+
+    name: str
+    title: str
+    engine: str
+    grid: Grid
+
+
+def read_board(folder: Path) -> Board:
+    """Read ``<folder>/board.toml``; raises BoardError naming file and key."""
+    path = folder / "board.toml"
+    try:
+        text = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BoardError(
+            f"cannot read {str(path)!r} ({error.strerror}); a board is a folder with a board.toml."
+        ) from error
+    except ValueError as error:
+        raise BoardError(f"{str(path)!r} is not valid TOML: {error}.") from error
+    _check_keys(path, text)
+    train_on = text.get("train_on")
+    return Board(
+        name=folder.resolve().name,
+        title=text["title"],
+        engine=text["engine"],
+        grid=Grid(
+            model=text["model"],
+            methods=tuple(_method(path, entry) for entry in text["method"]),
+            tasks=tuple(TaskSpec.parse(task) for task in text["tasks"]),
+            train_on=TaskSpec.parse(train_on) if train_on else None,
+            seeds=tuple(text["seeds"]),
+            train=text.get("train", {}),
+        ),
+    )
+
+
+def belongs(board: Board, record: RunRecord) -> bool:
+    """Tell whether a run is one of a board's, by model, method and seed."""
+    spec = record.spec
+    if spec.model.name != board.grid.model:
+        return False
+    if record.role == "base":
+        return True
+    return spec.seed in board.grid.seeds and any(
+        entry.name == spec.method.name
+        and all(spec.method.params.get(k) == v for k, v in entry.params.items())
+        for entry in board.grid.methods
+    )
+
+
+def scores_for(board: Board, result: TaskResult) -> bool:
+    """Tell whether a result is of one of a board's tasks and of its engine."""
+    task, engine = result.spec.task, result.spec.engine
+    return engine.name == board.engine and any(
+        task.name == wanted.name and wanted.protocol in ("", task.protocol)
+        for wanted in board.grid.tasks
+    )
+
+
+def _check_keys(path: Path, text: Mapping[str, Any]) -> None:
+    for key in REQUIRED:
+        if key not in text:
+            raise BoardError(f"{str(path)!r} lacks {key!r}: {KEYS[key][1]}.")
+    for key, value in text.items():
+        if key not in KEYS:
+            raise BoardError(
+                f"{str(path)!r} has an unknown key {key!r}; it may have: {', '.join(KEYS)}."
+            )
+        kind, meaning = KEYS[key]
+        if not isinstance(value, kind) or value in ([], ""):
+            raise BoardError(f"{key!r} in {str(path)!r} is {value!r}; it must be {meaning}.")
+    for key, kind in (("tasks", str), ("seeds", int), ("method", dict)):
+        if not all(isinstance(item, kind) for item in text[key]):
+            raise BoardError(
+                f"{key!r} in {str(path)!r} is {text[key]!r}; it must be {KEYS[key][1]}."
+            )
+
+
+def _method(path: Path, entry: Mapping[str, Any]) -> MethodSpec:
+    if not isinstance(entry.get("name"), str):
+        raise BoardError(f'a [[method]] in {str(path)!r} has no name; add name = "…".')
+    return MethodSpec(name=entry["name"], params={k: v for k, v in entry.items() if k != "name"})

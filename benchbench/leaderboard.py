@@ -1,0 +1,181 @@
+"""Records -> a ranked table. Pure: reads no files and runs nothing.
+
+Results are put in one table only if everything but the method and its seed is equal; otherwise
+the key that differs is named with both values.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from benchbench import stats
+from benchbench.errors import BoardError
+from benchbench.method import Role
+from benchbench.record import RunRecord, TaskResult
+from benchbench.specs import MethodSpec, canonical
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A value with its 95 % interval; an end is None where it is not known."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One entry: a method with its hyperparameters, over its seeds."""
+
+    label: str
+    method: MethodSpec
+    role: Role
+    seeds: tuple[int, ...]
+    run_ids: tuple[str, ...]
+    score: Interval
+    """Mean over samples of the mean over seeds; interval over the task's clusters."""
+    seed_deviation: float | None
+    """Standard deviation over seeds; None with fewer than two."""
+    difference: Interval | None
+    """To the reference method, on the same samples; None without one, and for itself."""
+    n: int
+    trainable_parameters: int | None
+    total_parameters: int | None
+    train_seconds: float | None
+    peak_memory_bytes: int | None
+    peak_memory_kind: str | None
+    bytes: int | None
+    parity: float | None
+    """Largest difference of a log-probability over the seeds."""
+    publishable: bool
+
+
+def tables(runs: Iterable[RunRecord], results: Iterable[TaskResult]) -> dict[str, list[Row]]:
+    """Return one ranked table for each task protocol."""
+    by_task: dict[str, list[TaskResult]] = defaultdict(list)
+    for result in results:
+        by_task[result.spec.task.label].append(result)
+    known = {run.run_id: run for run in runs}
+    return {label: rank(known, found) for label, found in sorted(by_task.items())}
+
+
+def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[Row]:
+    """Return the entries of one task, best first."""
+    refuse_incomparable(results)
+    entries: dict[str, list[TaskResult]] = defaultdict(list)
+    for result in results:
+        entries[canonical(result.run.method)].append(result)
+    labels = _labels([found[0].run.method for found in entries.values()])
+    reference = next(
+        (found for found in entries.values() if runs[found[0].run_id].role == "reference"), None
+    )
+    rows = [
+        _row(label, runs, found, reference)
+        for label, found in zip(labels, entries.values(), strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row.score.value)
+
+
+def refuse_incomparable(results: Sequence[TaskResult]) -> None:
+    """Raise BoardError where results differ in more than method, seed and checkpoint."""
+    seen: dict[str, str] = {}
+    for result in results:
+        shared: dict[str, Any] = {
+            "model": result.run.model,
+            "task": result.spec.task,
+            "task version": result.spec.version,
+            "data": result.spec.data,
+            "engine": result.spec.engine,
+        }
+        if result.run.train is not None:
+            shared["training"] = result.run.train
+        for key, value in shared.items():
+            text = canonical(value)
+            if seen.setdefault(key, text) != text:
+                raise BoardError(
+                    f"these results cannot stand in one table: {key} is {seen[key]} in one and "
+                    f"{text} in another; keep them in separate folders."
+                )
+
+
+def to_json(title: str, found: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    """Return a board as plain data; scores are proportions in [0, 1]."""
+    return {
+        "schema": 1,
+        "title": title,
+        "unit": "proportion",
+        "tables": {label: [asdict(row) for row in rows] for label, rows in found.items()},
+    }
+
+
+def _row(
+    label: str,
+    runs: Mapping[str, RunRecord],
+    found: Sequence[TaskResult],
+    reference: Sequence[TaskResult] | None,
+) -> Row:
+    groups = _seed_mean(found)
+    estimate = stats.micro_mean(list(groups.values()))
+    costs = [cost for r in found if (cost := runs[r.run_id].cost) is not None]
+    artefact = runs[found[0].run_id].artefact
+    differences = [r.parity.max_difference for r in found if r.parity is not None]
+    each = [result.primary.value for result in found]
+    return Row(
+        label=label,
+        method=found[0].run.method,
+        role=runs[found[0].run_id].role,
+        seeds=tuple(sorted(r.run.seed for r in found)),
+        run_ids=tuple(sorted(r.run_id for r in found)),
+        score=Interval(value=estimate.value, low=estimate.low, high=estimate.high),
+        seed_deviation=stdev(each) if len(each) > 1 else None,
+        difference=_difference(groups, found, reference),
+        n=found[0].n,
+        trainable_parameters=costs[0].trainable_parameters if costs else None,
+        total_parameters=costs[0].total_parameters if costs else None,
+        train_seconds=_mean([c.train_seconds for c in costs]),
+        peak_memory_bytes=max((c.peak_memory_bytes or 0 for c in costs), default=0) or None,
+        peak_memory_kind=costs[0].peak_memory_kind if costs else None,
+        bytes=artefact.bytes if artefact else None,
+        parity=max((d for d in differences if d is not None), default=None),
+        publishable=all(r.publishable for r in found),
+    )
+
+
+def _difference(
+    groups: Mapping[str, stats.Group],
+    found: Sequence[TaskResult],
+    reference: Sequence[TaskResult] | None,
+) -> Interval | None:
+    if reference is None or reference is found:
+        return None
+    estimate = stats.paired_difference(groups, _seed_mean(reference))
+    return Interval(value=estimate.value, low=estimate.low, high=estimate.high)
+
+
+def _seed_mean(found: Sequence[TaskResult]) -> dict[str, stats.Group]:
+    """Return the primary metric's sums by cluster, averaged over seeds."""
+    clusters = [result.clusters for result in found]
+    return {
+        name: stats.Group(
+            mean(c[name].means[found[0].metric] * c[name].n for c in clusters), group.n
+        )
+        for name, group in clusters[0].items()
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return mean(known) if known else None
+
+
+def _labels(methods: Sequence[MethodSpec]) -> list[str]:
+    """Name entries as shortly as tells them apart."""
+    labels = []
+    for spec in methods:
+        namesakes = [m for m in methods if m.name == spec.name]
+        differing = [k for k in spec.params if len({str(m.params.get(k)) for m in namesakes}) > 1]
+        labels.append(" ".join([spec.name, *(f"{k}={spec.params[k]}" for k in differing)]))
+    return labels

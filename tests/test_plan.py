@@ -1,0 +1,79 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchbench import MethodSpec, TaskSpec
+from benchbench.errors import BadParameter, ModelError, UnknownName
+from benchbench.plan import Grid, Plan, make_plan
+from tests import toys
+
+GRID = Grid(
+    model="toy",
+    methods=(MethodSpec(name="part"), MethodSpec(name="whole")),
+    tasks=(TaskSpec(name="echo"),),
+    seeds=(1, 2, 3),
+)
+
+
+def plan(grid: Grid, model: Path) -> Plan:
+    return make_plan(grid, toys.registry(model), None, "float32")
+
+
+def test_the_untuned_model_comes_first_and_once(tiny_model: Path) -> None:
+    runs = plan(GRID, tiny_model).runs
+    assert [(r.method.name, r.seed) for r in runs] == [
+        ("untuned", 0),
+        *(("part", seed) for seed in (1, 2, 3)),
+        *(("whole", seed) for seed in (1, 2, 3)),
+    ]
+    assert runs[0].train is None
+
+
+def test_every_default_is_filled_in(tiny_model: Path) -> None:
+    run = plan(GRID, tiny_model).runs[1]
+    assert run.method.params == {"learning_rate": 1e-3, "size": 2}
+    assert run.train is not None
+    assert run.train.task == TaskSpec(name="echo", protocol="say", params={"samples_each": 3})
+    assert run.model.revision.startswith("sha256:")
+
+
+def test_naming_the_base_or_a_method_twice_changes_nothing(tiny_model: Path) -> None:
+    methods = (MethodSpec(name="untuned"), *GRID.methods, *GRID.methods)
+    assert plan(replace(GRID, methods=methods), tiny_model).runs == plan(GRID, tiny_model).runs
+
+
+def test_the_test_protocol_does_not_change_the_runs_but_the_training_protocol_does(
+    tiny_model: Path,
+) -> None:
+    loud = TaskSpec(name="echo", protocol="loud")
+    first = plan(GRID, tiny_model)
+    same = plan(replace(GRID, tasks=(TaskSpec(name="echo"), loud)), tiny_model)
+    other = plan(replace(GRID, train_on=loud), tiny_model)
+    assert [r.id for r in first.runs] == [r.id for r in same.runs]
+    assert first.runs[0].id == other.runs[0].id  # the untuned model knows no training
+    assert not {r.id for r in first.runs[1:]} & {r.id for r in other.runs[1:]}
+
+
+def test_training_settings_are_typed(tiny_model: Path) -> None:
+    changed = plan(replace(GRID, train={"epochs": "2", "batch_size": "8"}), tiny_model).runs[1]
+    assert changed.train is not None
+    assert (changed.train.epochs, changed.train.batch_size) == (2.0, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"methods": (MethodSpec(name="prat"),)}, UnknownName, "did you mean 'part'"),
+        ({"tasks": (TaskSpec(name="ecko"),)}, UnknownName, "did you mean 'echo'"),
+        ({"model": "tyo"}, ModelError, "tyo"),
+        ({"train": {"epoch": "1"}}, BadParameter, "no setting epoch; it has: epochs"),
+        ({"train": {"epochs": "many"}}, BadParameter, "epochs is 'many'; it must be float"),
+        ({"train": {"batch_size": "0"}}, BadParameter, "batch_size is 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    changes: dict[str, object], error: type[Exception], message: str, tiny_model: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        plan(replace(GRID, **changes), tiny_model)  # type: ignore[arg-type]
