@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchbench.errors import StoreError
-from benchbench.record import SCHEMA, Checkpoint, ResultSpec, RunRecord, TaskResult
+from benchbench.record import (
+    SCHEMA,
+    Checkpoint,
+    ResultSpec,
+    RunRecord,
+    TaskResult,
+    hash_files,
+)
 
 Record = TypeVar("Record", RunRecord, TaskResult)
 
@@ -182,10 +189,5 @@ def read_records(paths: Iterator[Path], kind: type[Record]) -> list[Record]:
 
 
 def hash_folder(folder: Path) -> str:
-    """Return the SHA-256 over names and contents of a folder's files, in order of name."""
-    whole = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
-    return whole.hexdigest()
+    """Return the SHA-256 over names and contents of all files of a folder."""
+    return hash_files(folder, (path for path in folder.rglob("*") if path.is_file()))

@@ -1,0 +1,22 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN = $(PYTHON) setup_env.py
+
+.PHONY: demo test lint lock clean
+
+demo: ## finetune the embedded model with LoRA and score it
+	$(RUN) benchbench run --method lora --tasks super-ni
+
+test: lint ## everything CI checks
+	$(RUN) pytest
+
+lint: ## format, style, types and floors
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+lock: ## pin the newest versions that fit pyproject.toml and requirements/*.in
+	$(PYTHON) requirements/make_locks.py
+
+clean: ## remove the environment and what tools left; keeps runs/
+	rm -rf .venv .venv.busy build dist *.egg-info .hypothesis .*_cache

@@ -1,0 +1,5 @@
+"""``python -m benchbench`` is the command ``benchbench``."""
+
+from benchbench.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""The command line: parses, calls, prints. Nothing heavy is imported before a command needs it."""
+
+import sys
+
+import typer
+
+from benchbench.cli import boards, listing, running
+from benchbench.errors import BenchbenchError
+
+app = typer.Typer(
+    name="benchbench",
+    help="Compare finetuning methods with full finetuning on your model and tasks.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(running.run)
+app.command("list")(listing.list_names)
+app.command("show")(listing.show)
+app.add_typer(boards.app, name="leaderboard")
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        from benchbench import __version__
+
+        typer.echo(f"benchbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Compare finetuning methods with full finetuning on your model and tasks."""
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 something failed, 2 the request was wrong."""
+    try:
+        app()
+    except BenchbenchError as error:
+        print(f"benchbench: {error}", file=sys.stderr)
+        sys.exit(2)

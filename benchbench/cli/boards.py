@@ -1,0 +1,113 @@
+"""``benchbench leaderboard``: records in, table out."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchbench.cli.options import Out
+from benchbench.errors import BoardError, StoreError
+
+if TYPE_CHECKING:
+    from benchbench.leaderboard import Row
+    from benchbench.record import TaskResult
+
+app = typer.Typer(help="Build a board's table from its records.", no_args_is_help=True)
+
+Board = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a board.toml.")]
+
+
+@app.command()
+def submit(board: Board, out: Out = Path("runs")) -> None:
+    """Copy the records of a board's runs from --out into the board's folder."""
+    from benchbench.board import belongs, read_board, scores_for
+    from benchbench.store import Store, write_record
+
+    wanted = read_board(board)
+    store = Store(out)
+    copied = 0
+    runs = {r.run_id: r for r in store.runs() if belongs(wanted, r)}
+    for result in store.results():
+        if result.run_id not in runs or not scores_for(wanted, result):
+            continue
+        if not result.publishable:
+            typer.echo(f"left out {result.run_id}: not publishable (parity or missing samples)")
+            continue
+        for record, name in ((runs[result.run_id], "run"), (result, result.spec.key)):
+            path = board / "records" / result.run_id / f"{name}.json"
+            if not path.exists():
+                write_record(path, record)
+                copied += 1
+    typer.echo(f"{copied} new records in {board / 'records'}")
+
+
+@app.command()
+def build(board: Board) -> None:
+    """Rank a board's records: writes leaderboard.json and README.md beside them."""
+    from benchbench.board import read_board
+    from benchbench.chart import chart
+    from benchbench.cli.tables import SCORE_COLUMNS, score_rows, show
+    from benchbench.leaderboard import tables, to_json
+    from benchbench.record import RunRecord, TaskResult
+    from benchbench.store import read_records
+
+    wanted = read_board(board)
+    folder = board / "records"
+    runs = read_records(folder.glob("*/run.json"), RunRecord)
+    results = read_records(folder.glob("*/*@*.json"), TaskResult)
+    if not results:
+        raise BoardError(
+            f"{str(folder)!r} holds no results; run `benchbench run --board {board}` and then "
+            f"`benchbench leaderboard submit {board}`."
+        )
+    ranked = tables(runs, results)
+    text = json.dumps(to_json(wanted.title, ranked), indent=1, allow_nan=False)
+    write(board / "leaderboard.json", text + "\n")
+    write(board / "README.md", page(wanted.name, wanted.title, ranked, results))
+    for label, rows in ranked.items():
+        write(board / f"{label}.svg", chart(f"{wanted.title}: {label}", rows))
+        show(label, score_rows(rows), SCORE_COLUMNS)
+
+
+def page(
+    name: str,
+    title: str,
+    ranked: "Mapping[str, Sequence[Row]]",
+    results: "Sequence[TaskResult]",
+) -> str:
+    """Return a board's README.md."""
+    from benchbench.cli.tables import SCORE_COLUMNS, markdown, score_rows
+
+    parts = [f"# {title}", "", f"Built by `benchbench leaderboard build leaderboards/{name}`."]
+    for label, rows in ranked.items():
+        result = next(r for r in results if r.spec.task.label == label)
+        engine = result.spec.engine
+        parts += [
+            "",
+            f"## {label}",
+            "",
+            f"{result.metric} ×100 on {result.run.model.name}, n = {result.n}, "
+            f"data: {result.spec.data.source}, task version {result.spec.version}, served by "
+            f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
+            f"95 %, bootstrapped over each {result.cluster}; “to full” is the paired difference "
+            "to full finetuning on the same samples. Parity is the largest difference between a "
+            "log-probability as trained and as served.",
+            "",
+            f"![scores with their intervals]({label}.svg)",
+            "",
+            markdown(score_rows(rows), SCORE_COLUMNS),
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(text)
+        os.replace(part, path)
+    except OSError as error:
+        raise StoreError(f"cannot write {str(path)!r} ({error.strerror}).") from error

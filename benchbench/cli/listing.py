@@ -1,0 +1,151 @@
+"""``benchbench list`` and ``benchbench show``: what there is."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchbench.cli.options import Json, NoPlugin, load_registry
+from benchbench.errors import UnknownName
+
+if TYPE_CHECKING:
+    from benchbench.registry import Registry
+
+BOARDS = Path("leaderboards")
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    methods = "methods"
+    models = "models"
+    tasks = "tasks"
+    boards = "boards"
+    plugins = "plugins"
+
+
+def list_names(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    as_json: Json = False,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """List methods, models, tasks, boards or plugins."""
+    rows = entries(kind, load_registry(no_plugin))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from benchbench.cli import tables
+
+    columns = list(rows[0]) if rows else ["name"]
+    shown = [{k: _text(v) for k, v in row.items()} for row in rows]
+    tables.show("", shown, columns)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A method, model, task or protocol's task.")],
+    as_json: Json = False,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Show one method, model or task with its parameters."""
+    registry = load_registry(no_plugin)
+    details = [
+        detail
+        for kind in (Kind.methods, Kind.models, Kind.tasks)
+        for detail in describe(kind, name, registry)
+    ]
+    if not details:
+        known = [*registry.methods, *registry.models, *registry.tasks]
+        raise UnknownName("method, model or task", name, known)
+    if as_json:
+        typer.echo(json.dumps(details, indent=1))
+        return
+    for detail in details:
+        typer.echo(_page(detail))
+
+
+def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
+    """Return the rows of a listing; each has at least ``name`` and ``plugin``."""
+    if kind is Kind.plugins:
+        return [
+            {"name": o.plugin, "plugin": o.plugin, "package": o.distribution, "version": o.version}
+            for o in registry.plugins
+        ]
+    if kind is Kind.boards:
+        found = sorted(path.parent for path in BOARDS.glob("*/board.toml"))
+        return [{"name": f.name, "plugin": "", "folder": str(f)} for f in found]
+    known: dict[str, Any] = dict(getattr(registry, kind.value))
+    singular = kind.value.removesuffix("s")
+    return [
+        {"name": name, "plugin": registry.origins[singular, name].plugin, **_summary(kind, item)}
+        for name, item in known.items()
+    ]
+
+
+def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]]:
+    """Return what is known of a name, or nothing if this kind has no such name."""
+    from benchbench.registry import parameters
+
+    item = getattr(registry, kind.value).get(name)
+    if item is None:
+        return []
+    origin = registry.origins[kind.value.removesuffix("s"), name]
+    detail = {"kind": kind.value.removesuffix("s"), "name": name, **asdict(origin)}
+    if kind is Kind.models:
+        facts = asdict(item) | {"path": Path(item.path).name if "/" in item.path else item.path}
+        return [detail | facts]
+    detail |= {"description": _paragraphs(item), "source": item.source}
+    detail["parameters"] = {
+        key: {"type": hint, "default": default} for key, (hint, default) in parameters(item).items()
+    }
+    if kind is Kind.methods:
+        detail |= {"role": item.role, "route": item.route}
+    else:
+        protocols = {key: protocol.summary for key, protocol in item.protocols.items()}
+        detail |= {"family": item.family, "metric": item.metric, "version": item.version}
+        detail |= {"chance": item.chance, "protocols": protocols}
+    return [detail]
+
+
+def _summary(kind: Kind, item: Any) -> dict[str, Any]:
+    if kind is Kind.models:
+        return {"summary": item.description}
+    if kind is Kind.tasks:
+        protocols = ", ".join(item.protocols)
+        return {"family": item.family, "protocols": protocols, "summary": _first_line(item)}
+    return {"role": item.role, "route": item.route, "summary": _first_line(item)}
+
+
+def _paragraphs(item: Any) -> str:
+    import inspect
+
+    return inspect.getdoc(item) or ""
+
+
+def _first_line(item: Any) -> str:
+    return _paragraphs(item).split("\n")[0]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _page(detail: dict[str, Any]) -> str:
+    lines = [f"{detail['kind']} {detail['name']}", ""]
+    for key, value in detail.items():
+        if key in ("kind", "name") or value in ("", None, {}):
+            continue
+        if isinstance(value, dict):
+            lines.append(f"{key}:")
+            lines += [f"  {k} = {_parameter(v)}" for k, v in value.items()]
+        elif "\n" in str(value):
+            lines += [f"{key}:", *(f"  {line}".rstrip() for line in str(value).split("\n"))]
+        else:
+            lines.append(f"{key}: {value}")
+    return "\n".join([*lines, ""])
+
+
+def _parameter(value: Any) -> str:
+    return f"{value['default']} ({value['type']})" if isinstance(value, dict) else str(value)

@@ -1,0 +1,82 @@
+"""Shows how far a command is: bars on a terminal, plain lines otherwise; always on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+EVERY = 15.0
+"""Seconds between two plain lines."""
+
+
+class PlainReporter:
+    """Prints a line now and then, for pipes and log files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def say(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Callable[[int, int, str], None]]:
+        started = last = time.monotonic()
+        state = (0, total, "")
+
+        def update(done: int, total: int, note: str) -> None:
+            nonlocal last, state
+            state = (done, total, note)
+            if time.monotonic() - last >= EVERY:
+                last = time.monotonic()
+                self.say(f"{label}: {done}/{total or '?'} {note}".rstrip())
+
+        self.say(f"{label} …")
+        yield update
+        done, total, note = state
+        seconds = time.monotonic() - started
+        self.say(f"{label}: {done}/{total} in {seconds:.1f} s {note}".rstrip())
+
+
+class BarReporter:
+    """Draws progress bars on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Callable[[int, int, str], None]]:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(label, total=total or None, note="")
+
+            def update(done: int, total: int, note: str) -> None:
+                progress.update(task, completed=done, total=total or None, note=note)
+
+            yield update
+
+
+def reporter() -> PlainReporter | BarReporter:
+    """Return what fits where stderr goes."""
+    return BarReporter() if sys.stderr.isatty() else PlainReporter(sys.stderr)

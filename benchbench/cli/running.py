@@ -1,0 +1,238 @@
+"""``benchbench run``: train what is missing, evaluate it, show the table."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchbench.cli.options import Json, NoPlugin, Out, load_registry
+from benchbench.errors import BadParameter
+
+if TYPE_CHECKING:
+    from benchbench.plan import Grid
+    from benchbench.registry import Registry
+    from benchbench.run import Report, RunRequest
+
+
+def run(
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:KEY=VALUE,…]", help="Method (repeatable). Default: lora."),
+    ] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[@PROTOCOL][:KEY=VALUE,…]", help="Tasks, separated by commas."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="nano, a folder, or a hub id (ORG/NAME[@REVISION]).")
+    ] = None,
+    train_on: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Train on this task; default: the first.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,N,…", help="Seeds of training. Default: 42.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Training setting (repeatable)."),
+    ] = None,
+    board: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run a board's entries instead.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="vllm, transformers, or auto (default).")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BENCHBENCH_DATA", metavar="DIR", help="Data root, one subfolder a data set."
+        ),
+    ] = None,
+    out: Out = Path("runs"),
+    dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
+    retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
+    as_json: Json = False,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Train each method, evaluate it beside the base model, and show the table.
+
+    Runs go to --out and are never repeated: the same command again goes on where it stopped.
+    """
+    from benchbench.cli.progress import reporter
+    from benchbench.run import RunRequest, run
+    from benchbench.store import Store
+
+    registry = load_registry(no_plugin)
+    if board is None:
+        grid = grid_of_flags(method, tasks, model, train_on, seeds, setting)
+    elif any((method, tasks, model, train_on, seeds, setting, engine)):
+        raise BadParameter(
+            f"--board {board} says itself what to run; give it with --data, --out, --dry-run, "
+            "--retry-failed or --json only."
+        )
+    else:
+        from benchbench.board import read_board
+
+        grid, engine = read_board(board).grid, read_board(board).engine
+    request = RunRequest(
+        grid=grid,
+        store=Store(out),
+        engine=engine or "auto",
+        data_root=data,
+        no_plugins=tuple(no_plugin or ()),
+        retry_failed=retry_failed,
+    )
+    if dry_run:
+        return show_plan(request, registry, as_json)
+    try:
+        report = run(request, registry, reporter())
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command again goes on from here.", err=True)
+        raise typer.Exit(130) from None
+    (print_json if as_json else print_tables)(report, request.store)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def grid_of_flags(
+    methods: list[str] | None,
+    tasks: list[str] | None,
+    model: str | None,
+    train_on: str | None,
+    seeds: str | None,
+    settings: list[str] | None,
+) -> "Grid":
+    """Return the grid that the flags describe."""
+    from benchbench.plan import Grid
+    from benchbench.specs import MethodSpec, TaskSpec, parse_pairs, split_specs
+
+    return Grid(
+        model=model or "nano",
+        methods=tuple(MethodSpec.parse(text) for text in methods or ["lora"]),
+        tasks=tuple(
+            TaskSpec.parse(text) for group in tasks or ["super-ni"] for text in split_specs(group)
+        ),
+        train_on=TaskSpec.parse(train_on) if train_on else None,
+        seeds=parse_seeds(seeds or "42"),
+        train={k: v for text in settings or () for k, v in parse_pairs(text, text).items()},
+    )
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``42,127,894``."""
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        seeds = ()
+    if not seeds or not all(0 <= seed < 2**32 for seed in seeds):
+        raise BadParameter(
+            f"--seeds is {text!r}; it must be whole numbers from 0 to 4294967295 "
+            "separated by commas, such as 42,127,894."
+        )
+    return seeds
+
+
+def print_tables(report: "Report", store: Any) -> None:
+    """Print one table a task, then what failed, then where the records are."""
+    from benchbench.cli import tables
+    from benchbench.leaderboard import tables as rank_all
+
+    for label, rows in rank_all(report.known_runs, report.known_results).items():
+        primary = next(r for r in report.known_results if r.spec.task.label == label)
+        title = (
+            f"{label} on {report.plan.model.spec.name}: {primary.metric} ×100, "
+            f"n = {primary.n}, data: {primary.spec.data.source}"
+        )
+        tables.show(title, tables.score_rows(rows), tables.SCORE_COLUMNS)
+    for record in report.runs:
+        if record.status != "done":
+            print(
+                f"{record.spec.method.name} (seed {record.spec.seed}): "
+                f"{record.status}: {record.reason}"
+            )
+    print("records:")
+    for result in report.results:
+        print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
+
+
+def print_json(report: "Report", store: Any) -> None:
+    """Print an array with one object a result, and one a run that left none."""
+    runs = {record.run_id: record for record in report.runs}
+    rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
+    rows += [_failure_json(r) for r in report.runs if r.status != "done"]
+    json.dump(rows, sys.stdout, indent=1, allow_nan=False)
+    print()
+
+
+def _result_json(result: Any, record: Any, store: Any) -> dict[str, Any]:
+    score = result.primary
+    return {
+        "method": result.run.method.name,
+        "params": dict(result.run.method.params),
+        "role": record.role,
+        "model": result.run.model.name,
+        "task": result.spec.task.name,
+        "protocol": result.spec.task.protocol,
+        "task_version": result.spec.version,
+        "metric": result.metric,
+        "score": score.value,
+        "ci": [score.low, score.high],
+        "unit": "proportion",
+        "n": result.n,
+        "n_missing": result.n_missing,
+        "n_truncated": result.n_truncated,
+        "scores": [asdict(s) for s in result.scores],
+        "seed": result.run.seed,
+        "run_id": result.run_id,
+        "status": record.status,
+        "data": result.spec.data.source,
+        "engine": asdict(result.spec.engine),
+        "route": record.artefact.route,
+        "parity": asdict(result.parity) if result.parity else None,
+        "publishable": result.publishable,
+        "cost": asdict(record.cost) if record.cost else None,
+        "bytes": record.artefact.bytes,
+        "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),
+    }
+
+
+def _failure_json(record: Any) -> dict[str, Any]:
+    return {
+        "method": record.spec.method.name,
+        "params": dict(record.spec.method.params),
+        "role": record.role,
+        "model": record.spec.model.name,
+        "task": None,
+        "metric": None,
+        "score": None,
+        "ci": None,
+        "n": 0,
+        "seed": record.spec.seed,
+        "run_id": record.run_id,
+        "status": record.status,
+        "reason": record.reason,
+        "parity": None,
+    }
+
+
+def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> None:
+    """Print what a run would do: runs, requests and tokens, and what the store has."""
+    from benchbench.cli import tables
+    from benchbench.preview import preview
+
+    rows = preview(request, registry)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    columns = list(rows[0])
+    tables.show(
+        "",
+        [
+            {k: f"{v:,}" if isinstance(v, int) and k != "seed" else str(v) for k, v in row.items()}
+            for row in rows
+        ],
+        columns,
+    )

@@ -1,0 +1,109 @@
+"""Tables for people: framed on a terminal, aligned columns in a pipe."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchbench.leaderboard import Interval, Row
+
+SCORE_COLUMNS = (
+    "method",
+    "score",
+    "95% interval",
+    "to full",
+    "seeds",
+    "trainable",
+    "time",
+    "memory",
+    "parity",
+)
+
+
+def show(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    """Print rows on stdout."""
+    if sys.stdout.isatty():
+        _framed(title, rows, columns)
+    else:
+        print("\n".join(aligned(title, rows, columns)))
+
+
+def aligned(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Iterable[str]:
+    """Yield lines with columns as wide as their widest cell."""
+    cells = [tuple(columns), *(tuple(row[c] for c in columns) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if title:
+        yield title
+    for line in cells:
+        yield "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+
+
+def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *([row[c] for c in columns] for row in rows)]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+
+
+def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Return a leaderboard's rows as text; scores ×100."""
+    return [
+        {
+            "method": row.label + ("" if row.publishable else " (not publishable)"),
+            "score": f"{100 * row.score.value:.2f}",
+            "95% interval": interval(row.score),
+            "to full": _signed(row.difference),
+            "seeds": str(len(row.seeds)),
+            "trainable": _share(row.trainable_parameters, row.total_parameters),
+            "time": seconds(row.train_seconds),
+            "memory": size(row.peak_memory_bytes),
+            "parity": "unknown" if row.parity is None else f"{row.parity:.1e}",
+        }
+        for row in rows
+    ]
+
+
+def interval(value: Interval) -> str:
+    """Write an interval ×100; unknown where the data give none."""
+    if value.low is None or value.high is None:
+        return "unknown"
+    return f"{100 * value.low:.2f} to {100 * value.high:.2f}"
+
+
+def seconds(value: float | None) -> str:
+    if not value:
+        return "–"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def size(value: int | None) -> str:
+    if value is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value = round(value / 1000) if unit == "B" else value // 1000
+    return f"{value} {unit}"
+
+
+def _signed(value: Interval | None) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value.value:+.2f} ({interval(value)})"
+
+
+def _share(part: int | None, whole: int | None) -> str:
+    if part is None or not whole:
+        return "–"
+    return f"{part:,} ({100 * part / whole:.2f} %)"
+
+
+def _framed(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[c]) for c in columns))
+    Console().print(table)

