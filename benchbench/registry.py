@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import pluggy
 
@@ -28,14 +28,14 @@ Built = TypeVar("Built", Method, Task)
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that could not be imported; commands that do not need it go on."""
+    """A plugin that raised when it was loaded; commands that do not need it go on."""
 
     name: str
     cause: str
 
     def __str__(self) -> str:
         return (
-            f"plugin {self.name!r} could not be imported ({self.cause}); "
+            f"plugin {self.name!r} does not work ({self.cause}); "
             f"leave it out with --no-plugin {self.name}."
         )
 
@@ -74,30 +74,35 @@ class Registry:
                     manager.register(module, name)
                     origins[name] = _origin(name, door)
         _refuse_misspelt_hooks(manager)
-        return cls.of(manager, origins, tuple(broken))
+        return cls.of(manager, origins, broken)
 
     @classmethod
     def of(
         cls,
         manager: pluggy.PluginManager,
         origins: Mapping[str, PluginOrigin],
-        broken: tuple[BrokenPlugin, ...] = (),
+        broken: Iterable[BrokenPlugin] = (),
     ) -> "Registry":
         """Collect what the plugins of a manager provide."""
         found: dict[tuple[str, str], PluginOrigin] = {}
+        failed = list(broken)
         hook = manager.hook
-        providers = {
-            i.plugin_name
-            for caller in (hook.register_methods, hook.register_models, hook.register_tasks)
-            for i in caller.get_hookimpls()
+        provided = {
+            kind: _collect(kind, caller, origins, found, failed)
+            for kind, caller in (
+                ("method", hook.register_methods),
+                ("model", hook.register_models),
+                ("task", hook.register_tasks),
+            )
         }
+        providers = {origin.plugin for origin in found.values()}
         return cls(
-            methods=_collect("method", hook.register_methods, origins, found),
-            models=_collect("model", hook.register_models, origins, found),
-            tasks=_collect("task", hook.register_tasks, origins, found),
+            methods=provided["method"],
+            models=provided["model"],
+            tasks=provided["task"],
             origins=found,
             plugins=tuple(o for name, o in sorted(origins.items()) if name in providers),
-            broken=broken,
+            broken=tuple(failed),
         )
 
     def method(self, spec: MethodSpec) -> Method:
@@ -194,11 +199,20 @@ def _collect(
     caller: pluggy.HookCaller,
     origins: Mapping[str, PluginOrigin],
     found: dict[tuple[str, str], PluginOrigin],
+    broken: list[BrokenPlugin],
 ) -> dict[str, Any]:
+    """Call a hook plugin by plugin, so that each item keeps its plugin's name."""
     items: dict[str, Any] = {}
     for implementation in caller.get_hookimpls():
         plugin = implementation.plugin_name
-        for item in implementation.function():
+        try:
+            provided = list(cast(Iterable[Any], implementation.function()))
+            for item in provided:
+                _check_item(kind, item)
+        except Exception as error:  # a stranger's hook may raise anything
+            broken.append(BrokenPlugin(plugin, f"{type(error).__name__}: {error}"))
+            continue
+        for item in provided:
             if item.name in items:
                 raise DuplicateName(kind, item.name, found[kind, item.name].plugin, plugin)
             items[item.name] = item
@@ -206,6 +220,19 @@ def _collect(
                 plugin, PluginOrigin(plugin=plugin, distribution="", version="")
             )
     return dict(sorted(items.items()))
+
+
+def _check_item(kind: str, item: Any) -> None:
+    good = {
+        "method": isinstance(item, type) and issubclass(item, Method),
+        "model": isinstance(item, Model),
+        "task": isinstance(item, type) and issubclass(item, Task),
+    }[kind]
+    wanted = "a Model" if kind == "model" else f"a subclass of {kind.capitalize()}"
+    if not good:
+        raise TypeError(f"register_{kind}s gave {item!r}, which is not {wanted}")
+    if not isinstance(getattr(item, "name", None), str):
+        raise TypeError(f"register_{kind}s gave {item!r}, which has no name")
 
 
 def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:

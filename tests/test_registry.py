@@ -143,6 +143,24 @@ def test_a_broken_plugin_is_reported_and_the_others_work(
         found.method(MethodSpec(name="from-the-broken-one"))
 
 
+@pytest.mark.parametrize(
+    ("returned", "cause"),
+    [("1 / 0", "ZeroDivisionError"), ("[3]", "3, which is not a subclass"), ("None", "TypeError")],
+)
+def test_a_hook_that_fails_is_a_broken_plugin(
+    returned: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from benchbench import hookimpl\n"
+        f"@hookimpl\ndef register_methods():\n    return {returned}\n"
+    )
+    name = f"failing_{cause.split()[-1].lower()}"
+    write_plugin(tmp_path, name, text, monkeypatch)
+    found = Registry.load(extra=[name])
+    assert "lora" in found.methods
+    assert cause in str(found.broken[0])
+
+
 def test_a_broken_module_of_a_package_leaves_its_neighbours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
