@@ -9,6 +9,7 @@ import pytest
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
+    OMP_WAIT_POLICY="PASSIVE",
     TOKENIZERS_PARALLELISM="false",
     VLLM_ENABLE_V1_MULTIPROCESSING="0",
     VLLM_LOGGING_LEVEL="ERROR",

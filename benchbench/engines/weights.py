@@ -1,0 +1,80 @@
+"""Our own checks of a folder of full weights, before any engine sees it.
+
+vLLM swaps weights into the live model by name. What has no place there, or is missing, it skips
+with a warning at most, and then serves a mixture of two models.
+"""
+
+from pathlib import Path
+
+from benchbench.engines.architecture import (
+    Architecture,
+    Shape,
+    differences,
+    open_tensors,
+    read_config,
+    read_finite,
+    refuse_pickles,
+    weight_files,
+)
+from benchbench.errors import CheckpointError, ModelError
+
+
+def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
+    """Raise CheckpointError unless the folder holds finite weights of the base architecture."""
+    refuse_pickles(folder)
+    if (folder / "adapter_config.json").exists():
+        raise CheckpointError(
+            f"{str(folder)!r} holds an adapter beside full weights, and engines differ in what "
+            "they make of that; keep one of the two."
+        )
+    if unlike := differences(read_config(folder, CheckpointError), base):
+        raise CheckpointError(
+            f"{str(folder)!r} is of another base model: its config.json says "
+            f"{', '.join(unlike[:3])}, unlike {base_folder.name!r}; weights are served beside the "
+            "base model they were trained from."
+        )
+    files = weight_files(folder, CheckpointError)
+    found = {name: shape for path in files for name, shape in read_finite(path).items()}
+    _compare(folder, found, _stored(base_folder, base), base)
+
+
+def _compare(
+    folder: Path, found: dict[str, Shape], wanted: dict[str, Shape], base: Architecture
+) -> None:
+    head = f"{base.head}.weight"
+    if base.tied and head in found:
+        raise CheckpointError(
+            f"{str(folder)!r} holds {head}, but the base model ties its head to its embeddings, so "
+            "it would be left out silently; train on a base model with tie_word_embeddings=false."
+        )
+    for name in sorted(wanted.keys() ^ found.keys()):
+        what = "lacks" if name in wanted else "holds"
+        raise CheckpointError(
+            f"{str(folder)!r} {what} {name}, unlike the base model; weights must have the same "
+            "names as the base model's, as save_pretrained writes them."
+        )
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise CheckpointError(
+                f"{name} in {str(folder)!r} has the shape {found[name]}; the base model's is "
+                f"{shape}. It is of another base model, or its vocabulary was resized."
+            )
+
+
+def _stored(folder: Path, base: Architecture) -> dict[str, Shape]:
+    """Return names and shapes of the base model's weights; only headers are read."""
+    shapes: dict[str, Shape] = {}
+    try:
+        for path in weight_files(folder, ModelError):
+            with open_tensors(path) as file:
+                for name in file.keys():  # noqa: SIM118 - not a mapping
+                    shapes[name] = tuple(file.get_slice(name).get_shape())
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+    # Some models come with a copy of what is tied, or with buffers older versions stored.
+    redundant = {f"{base.head}.weight"} if base.tied else set()
+    return {
+        name: shape
+        for name, shape in shapes.items()
+        if name not in redundant and not name.endswith("rotary_emb.inv_freq")
+    }

@@ -1,0 +1,145 @@
+"""Tokenised training samples: how they are stored, ordered and padded."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar, overload
+
+from benchbench.prompt import Example
+from benchbench.specs import TrainSpec
+
+Item = TypeVar("Item")
+Step = list[list[int]]
+"""What a step sees: parts of a batch, each the indices of its samples."""
+
+IGNORED = -100
+"""Label of a token that is not learned, by torch's and transformers' convention."""
+
+
+@dataclass(frozen=True)
+class Examples(Sequence[Example]):
+    """Training samples, held as flat arrays so that millions of tokens stay small."""
+
+    tokens: Any
+    """int32: prompt and completion of every sample, one after the other."""
+    starts: Any
+    """int64: where each sample starts in ``tokens``, and the end of the last."""
+    prompts: Any
+    """int32: tokens in each sample's prompt."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens in each sample."""
+        lengths: list[int] = (self.starts[1:] - self.starts[:-1]).tolist()
+        return lengths
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        tokens = self.tokens[self.starts[index] : self.starts[index + 1]].tolist()
+        prompt = int(self.prompts[index])
+        return Example(prompt=tuple(tokens[:prompt]), completion=tuple(tokens[prompt:]))
+
+
+def write_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Write samples as safetensors, whole or not at all."""
+    import numpy
+    from safetensors.numpy import save_file
+
+    rows = [(*example.prompt, *example.completion) for example in examples]
+    arrays: dict[str, Any] = {
+        "tokens": numpy.fromiter(chain.from_iterable(rows), numpy.int32),
+        "starts": numpy.cumsum([0, *map(len, rows)], dtype=numpy.int64),
+        "prompts": numpy.array([len(e.prompt) for e in examples], numpy.int32),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    save_file(arrays, part)
+    os.replace(part, path)
+
+
+def read_examples(path: Path) -> Examples:
+    """Read what ``write_examples`` wrote."""
+    from safetensors.numpy import load_file
+
+    return Examples(**load_file(path))
+
+
+def plan(lengths: Sequence[int], train: TrainSpec, seed: int) -> list[Step]:
+    """Return what every step of a training sees: the same for all methods that are compared.
+
+    An epoch deals all samples into batches whose sizes differ by at most one, so that no step
+    learns from a handful of left-over samples. The batch with the longest sample comes first:
+    where memory is too small, it runs out at once and not at the end.
+    """
+    if not lengths:
+        raise ValueError("there are no training samples")
+    random = Random(seed)
+    batches = math.ceil(len(lengths) / train.batch_size)
+    parts = min(train.gradient_accumulation, len(lengths) // batches)
+    total = max(1, math.ceil(train.epochs * batches))
+    dealt: list[list[int]] = []
+    while len(dealt) < total:
+        dealt += deal(lengths, batches, random)
+    longest = max(range(total), key=lambda i: max(lengths[j] for j in dealt[i]))
+    dealt[0], dealt[longest] = dealt[longest], dealt[0]
+    return [evenly(batch, parts) for batch in dealt[:total]]
+
+
+def deal(lengths: Sequence[int], batches: int, random: Random) -> list[list[int]]:
+    """Deal all samples into batches of like length, in an order that length says nothing of.
+
+    Sorting within windows of shuffled samples saves padding and still mixes: transformers'
+    ``LengthGroupedSampler`` has windows of the same size, but leaves the batches sorted.
+    """
+    order = list(range(len(lengths)))
+    random.shuffle(order)
+    window = max(1, min(50, batches // 4))
+    shuffled = evenly(order, batches)
+    dealt: list[list[int]] = []
+    for start in range(0, batches, window):
+        pool = [i for batch in shuffled[start : start + window] for i in batch]
+        pool.sort(key=lambda i: lengths[i])
+        dealt += evenly(pool, len(shuffled[start : start + window]))
+    random.shuffle(dealt)
+    return dealt
+
+
+def evenly(items: list[Item], parts: int) -> list[list[Item]]:
+    """Cut a list into consecutive parts whose lengths differ by at most one."""
+    n = len(items)
+    return [items[i * n // parts : (i + 1) * n // parts] for i in range(parts)]
+
+
+def collate(examples: Sequence[Example]) -> dict[str, Any]:
+    """Pad samples on the right into tensors; only completions carry labels."""
+    import torch
+
+    width = max(len(e.prompt) + len(e.completion) for e in examples)
+    shape = (len(examples), width)
+    # Padding is masked, so its token does not matter; 0 exists in every vocabulary.
+    batch = {
+        "input_ids": torch.zeros(shape, dtype=torch.long),
+        "attention_mask": torch.zeros(shape, dtype=torch.long),
+        "labels": torch.full(shape, IGNORED, dtype=torch.long),
+    }
+    for row, example in enumerate(examples):
+        prompt, end = len(example.prompt), len(example.prompt) + len(example.completion)
+        batch["input_ids"][row, :end] = torch.tensor([*example.prompt, *example.completion])
+        batch["attention_mask"][row, :end] = 1
+        batch["labels"][row, prompt:end] = batch["input_ids"][row, prompt:end]
+    # Nothing predicts a first token; transformers counts the others as the loss's denominator.
+    batch["labels"][:, 0] = IGNORED
+    return batch

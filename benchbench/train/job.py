@@ -1,0 +1,93 @@
+"""What training is told and what it answers, and how both cross to another process: as JSON."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from benchbench.record import Artefact, Cost, Status
+from benchbench.specs import RunSpec
+
+Phase = Literal["loading", "preparing", "training", "exporting"]
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """One run to train, and where its files lie."""
+
+    spec: RunSpec
+    model: Path
+    """Folder of the base model."""
+    examples: Path | None = None
+    """File written by ``write_examples``; None where nothing is trained."""
+    folder: Path
+    """The run's folder; a killed training continues in it."""
+    no_plugins: tuple[str, ...] = ()
+    """Plugins to leave out."""
+    plugins: tuple[str, ...] = ()
+    """Modules to load beside the installed plugins."""
+
+    @property
+    def work(self) -> Path:
+        """Folder of what only an unfinished training needs."""
+        return self.folder / "work"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of what is served."""
+        return self.folder / "checkpoint"
+
+    @property
+    def steps(self) -> Path:
+        """One JSON line a step: step, loss, learning_rate, seconds."""
+        return self.folder / "train.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the process and its libraries wrote to stderr."""
+        return self.folder / "train.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a training is."""
+
+    phase: Phase
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a training ended."""
+
+    run_id: str
+    status: Status
+    reason: str = ""
+    """Why the status is not ``done``."""
+    cost: Cost | None = None
+    artefact: Artefact | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(path: Path, value: object) -> None:
+    """Write a dataclass as JSON, whole or not at all."""
+    from pydantic import TypeAdapter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(TypeAdapter(type(value)).dump_json(value, indent=1))
+    os.replace(part, path)
+
+
+def read(path: Path, kind: type[Value]) -> Value | None:
+    """Read a dataclass back; None where there is none or it cannot be read."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,126 @@
+"""The documentation says what the code does."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import benchbench
+from benchbench import hookspecs
+from benchbench.board import read_board
+from benchbench.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+REGISTRY = Registry.load()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_every_hook_is_documented_with_its_signature() -> None:
+    for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
+        if not name.startswith("register_"):
+            continue
+        returned = inspect.signature(hook).return_annotation
+        text = str(returned).replace("collections.abc.", "")
+        for kind in ("method.Method", "model.Model", "task.Task"):
+            text = text.replace(f"benchbench.{kind}", kind.split(".")[1])
+        assert f"### `{name}() -> {text}`\n\n{inspect.getdoc(hook)}" in CONTRIBUTING
+
+
+@pytest.mark.parametrize("number", range(len(blocks(CONTRIBUTING, "python"))))
+def test_the_examples_of_plugins_work(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"example{number}"
+    (tmp_path / f"{name}.py").write_text(blocks(CONTRIBUTING, "python")[number])
+    monkeypatch.syspath_prepend(tmp_path)
+    found = Registry.load(extra=[name])
+    assert not found.broken
+    assert name in {origin.plugin for origin in found.origins.values()}
+
+
+def test_the_example_of_a_board_can_be_read(tmp_path: Path) -> None:
+    (text,) = (block for block in blocks(CONTRIBUTING, "toml") if "title" in block)
+    (tmp_path / "board.toml").write_text(text)
+    assert len(read_board(tmp_path).grid.methods) == 2
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    from typer.main import get_command
+
+    from benchbench.cli import app
+
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    used = set(re.findall(r"(?:`|&& |^)benchbench (\w+) ", README, re.MULTILINE))
+    assert used and used <= set(known)
+
+
+def test_every_flag_in_the_readme_exists() -> None:
+    from typer.main import get_command
+
+    from benchbench.cli import app
+
+    command = get_command(app).commands["run"]  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
+
+
+def test_every_stock_item_has_a_docstring_and_a_source() -> None:
+    for item in (*REGISTRY.methods.values(), *REGISTRY.tasks.values()):
+        own = item.__dict__.get("__doc__") or ""
+        assert len(own) > 20 and not own.startswith(f"{item.__name__}("), item
+        assert item.source or getattr(item, "role", "") == "base", item
+
+
+def test_every_public_name_exists_and_has_a_docstring() -> None:
+    for name in benchbench.__all__:
+        assert getattr(benchbench, name).__doc__ or name == "hookimpl"
+
+
+def test_every_module_and_public_function_has_a_docstring() -> None:
+    for path in sorted((ROOT / "benchbench").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree) or not tree.body, path
+
+
+def test_every_module_imports_alone_without_a_warning() -> None:
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted((ROOT / "benchbench").rglob("*.py"))
+        if path.name != "__main__.py" and "worker" not in path.name
+    ]
+    heavy = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"][
+            "flake8-tidy-imports"
+        ]["banned-module-level-imports"]
+    )
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    for known in [m for m in sys.modules if m.startswith('benchbench')]:\n"
+        "        del sys.modules[known]\n"
+        "    importlib.import_module(name)\n"
+        f"loaded = {heavy!r} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_table_in_the_readme_is_the_board() -> None:
+    board = (ROOT / "leaderboards" / "nano-super-ni" / "README.md").read_text()
+    table = "\n".join(line for line in board.splitlines() if line.startswith("|"))
+    shown = re.search(
+        r"<!-- table: leaderboards/nano-super-ni -->\n(.*?)\n<!-- end of table -->",
+        README,
+        re.DOTALL,
+    )
+    assert shown is not None and shown[1].strip() == table

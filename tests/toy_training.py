@@ -1,0 +1,133 @@
+"""Methods that end a training in every way there is; a plugin of the tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench import Method, ModelSpec, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Method):
+    """Trains everything; the others change one step of it."""
+
+    name = "toy"
+    route = "weights"
+
+    def adapt(self, model: Any) -> Any:
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosesItsLoss(Toy):
+    name = "loses-its-loss"
+
+    def after_step(self, model: Any, step: int) -> None:
+        if step == 2:
+            model.lm_head.weight.data.fill_(float("nan"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosesItsGradient(Toy):
+    name = "loses-its-gradient"
+
+    def adapt(self, model: Any) -> Any:
+        model.model.norm.weight.register_hook(lambda gradient: gradient * float("inf"))
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hungry(Toy):
+    """Runs out of memory, as each kind of memory says it."""
+
+    name = "hungry"
+
+    kind: str = "cpu"
+
+    def adapt(self, model: Any) -> Any:
+        import torch
+
+        if self.kind == "cpu":
+            return torch.empty(2**58)
+        if self.kind == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise MemoryError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfit(Toy):
+    name = "unfit"
+
+    def skip(self, model: ModelSpec) -> str | None:
+        return f"{model.name} has no experts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(Toy):
+    """Prints what looks like progress, then raises at a step."""
+
+    name = "broken"
+
+    step: int = 1
+
+    def after_step(self, model: Any, step: int) -> None:
+        print('{"phase": "training", "step": 99}', flush=True)
+        if step == self.step:
+            raise ValueError(f"no luck with\n  {Path.home() / 'secret'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idle(Toy):
+    name = "idle"
+
+    def adapt(self, model: Any) -> Any:
+        return model.requires_grad_(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pickler(Toy):
+    name = "pickler"
+
+    def export(self, model: Any, folder: Path) -> None:
+        import torch
+
+        torch.save(model.state_dict(), folder / "weights.bin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curious(Toy):
+    """Looks at the batches, chooses its optimizer, sees its gradients; tells all in a file."""
+
+    name = "curious"
+
+    diary: str
+
+    def tell(self, text: str) -> None:
+        with Path(self.diary).open("a") as file:
+            file.write(text + "\n")
+
+    def prepare(self, model: Any, batches: Any) -> None:
+        self.tell(f"prepare {next(iter(batches))['input_ids'].shape[0]}")
+
+    def optimizer(self, model: Any) -> Any:
+        import torch
+
+        return torch.optim.SGD([model.model.norm.weight], lr=self.learning_rate)
+
+    def after_step(self, model: Any, step: int) -> None:
+        self.tell(f"step {step} {model.model.norm.weight.grad is not None}")
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [
+        Toy,
+        LosesItsLoss,
+        LosesItsGradient,
+        Hungry,
+        Unfit,
+        Broken,
+        Idle,
+        Pickler,
+        Curious,
+    ]
