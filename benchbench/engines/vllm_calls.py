@@ -7,6 +7,8 @@ it are called legacy by vLLM and have no successor yet.
 import gc
 import os
 import sys
+import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -177,16 +179,28 @@ def _read(output: Any) -> Output:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Send what is printed to descriptor 1 to descriptor 2; vLLM's libraries print in C++.
+    """Keep what vLLM and its C++ libraries print off the terminal, and show it if they fail.
 
-    Standard output carries ``--json``, so nothing of vLLM's may land there.
+    Standard output carries ``--json``, so nothing of vLLM's may ever land there.
     """
     sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        try:
+            for descriptor in (1, 2):
+                os.dup2(log.fileno(), descriptor)
+            with warnings.catch_warnings():
+                # vLLM's imports warn of what other libraries will change.
+                warnings.simplefilter("ignore")
+                yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept[1], log.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in enumerate(kept, start=1):
+                os.dup2(copy, descriptor)
+                os.close(copy)

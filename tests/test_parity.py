@@ -1,0 +1,91 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchbench.engines.parity import (
+    MOST_TOKENS,
+    TEXTS,
+    Reference,
+    check,
+    largest_difference,
+    token_logprobs,
+    tokenize,
+)
+from benchbench.errors import StoreError
+from tests.toys import ENGINE, ToyEngine
+
+BASE = [[-1.0, -2.0], [-3.0]]
+TRAINED = [[-0.5, -2.0], [-3.5]]
+REFERENCE = Reference(prompts=[[1, 2, 3], [1, 2]], base=BASE, trained=TRAINED)
+
+
+def served(rows: list[list[float]]) -> ToyEngine:
+    return ToyEngine(lambda request: "", log={"run": rows})
+
+
+def test_what_was_trained_passes() -> None:
+    parity = check(served(TRAINED), "run", REFERENCE)
+    assert parity.passed
+    assert (parity.max_difference, parity.effect, parity.tokens) == (0.0, 0.5, 3)
+
+
+def test_a_small_error_passes_and_a_large_one_does_not() -> None:
+    near = [[value + 5e-4 for value in row] for row in TRAINED]
+    far = [[value + 5e-3 for value in row] for row in TRAINED]
+    assert check(served(near), "run", REFERENCE).passed
+    assert not check(served(far), "run", REFERENCE).passed
+
+
+def test_serving_the_base_model_fails_even_within_the_tolerance() -> None:
+    """The commonest silent failure: the adapter was never applied."""
+    weak = [[value + 4e-4 for value in row] for row in BASE]
+    reference = replace(REFERENCE, trained=weak)
+    assert not check(served(BASE), "run", reference).passed
+    assert check(served(weak), "run", reference).passed
+
+
+def test_the_base_model_itself_passes() -> None:
+    assert check(served(BASE), "run", replace(REFERENCE, trained=BASE)).passed
+
+
+def test_nan_and_missing_tokens_fail_and_are_written_as_unknown() -> None:
+    for rows in ([[math.nan, -2.0], [-3.5]], [[-0.5], [-3.5]], []):
+        parity = check(served(rows), "run", REFERENCE)
+        assert not parity.passed and parity.max_difference is None
+
+
+def test_bfloat16_has_a_tolerance_of_its_own() -> None:
+    engine = served([[value + 0.05 for value in row] for row in TRAINED])
+    assert not check(engine, "run", REFERENCE).passed
+    engine.spec = replace(ENGINE, dtype="bfloat16")
+    assert check(engine, "run", REFERENCE).passed
+
+
+def test_differences_of_other_shapes_are_infinite() -> None:
+    assert largest_difference([[1.0]], [[1.0, 2.0]]) == math.inf
+
+
+def test_a_reference_comes_back(tmp_path: Path) -> None:
+    REFERENCE.write(tmp_path / "parity.json")
+    assert Reference.read(tmp_path / "parity.json") == REFERENCE
+    (tmp_path / "parity.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"parity\.json"):
+        Reference.read(tmp_path / "parity.json")
+
+
+def test_log_probabilities_are_those_of_the_loss(tiny_model: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
+    prompts = tokenize(AutoTokenizer.from_pretrained(tiny_model))
+    assert len(prompts) == len(TEXTS) and max(map(len, prompts)) <= MOST_TOKENS
+    rows = token_logprobs(model, prompts)
+    for tokens, row in zip(prompts, rows, strict=True):
+        ids = torch.tensor([tokens])
+        with torch.no_grad():
+            loss = model(input_ids=ids, labels=ids).loss
+        assert len(row) == len(tokens) - 1
+        assert -sum(row) / len(row) == pytest.approx(loss.item(), abs=1e-5)
