@@ -4,12 +4,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchbench.errors import BoardError
-from benchbench.plan import Grid
-from benchbench.record import RunRecord, TaskResult
-from benchbench.specs import MethodSpec, TaskSpec
+from benchbench.plan import Grid, make_plan
+from benchbench.record import TaskResult
+from benchbench.registry import Registry
+from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical
 
 KEYS: Mapping[str, tuple[type, str]] = {
     "title": (str, "a text"),
@@ -62,27 +63,30 @@ def read_board(folder: Path) -> Board:
     )
 
 
-def belongs(board: Board, record: RunRecord) -> bool:
-    """Tell whether a run is one of a board's, by model, method and seed."""
-    spec = record.spec
-    if spec.model.name != board.grid.model:
-        return False
-    if record.role == "base":
-        return True
-    return spec.seed in board.grid.seeds and any(
-        entry.name == spec.method.name
-        and all(spec.method.params.get(k) == v for k, v in entry.params.items())
-        for entry in board.grid.methods
-    )
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """Which runs and results are a board's: everything unsaid is at its default, as in a run."""
 
+    run_ids: frozenset[str]
+    tasks: frozenset[str]
+    engine: str
 
-def scores_for(board: Board, result: TaskResult) -> bool:
-    """Tell whether a result is of one of a board's tasks and of its engine."""
-    task, engine = result.spec.task, result.spec.engine
-    return engine.name == board.engine and any(
-        task.name == wanted.name and wanted.protocol in ("", task.protocol)
-        for wanted in board.grid.tasks
-    )
+    @classmethod
+    def of(cls, board: Board, registry: Registry, data_root: Path | None) -> "Membership":
+        """Resolve a board as a run of it would, for every precision a machine may have."""
+        plans = [make_plan(board.grid, registry, data_root, p) for p in get_args(Precision)]
+        return cls(
+            run_ids=frozenset(spec.id for plan in plans for spec in plan.runs),
+            tasks=frozenset(canonical(split.spec) for split in plans[0].tests),
+            engine=board.engine,
+        )
+
+    def __contains__(self, result: TaskResult) -> bool:
+        return (
+            result.run_id in self.run_ids
+            and canonical(result.spec.task) in self.tasks
+            and result.spec.engine.name == self.engine
+        )
 
 
 def _check_keys(path: Path, text: Mapping[str, Any]) -> None:

@@ -63,7 +63,7 @@ def digest_samples(samples: Iterable[Sample]) -> str:
     """Return the SHA-256 (64 hex digits) of ids, inputs, targets and contexts, in order."""
     digest = hashlib.sha256()
     for sample in samples:
-        content = [sample.id, sample.input, sample.targets, sample.context]
+        content = [sample.id, sample.input, sample.targets, sample.groups, sample.context]
         digest.update(f"{canonical(content)}\n".encode())
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ BenchbenchError         the command line prints it without a traceback and exits
 ├── ModelError          a base model could not be found or read
 ├── DataError           a data set is missing or malformed (file and key are named)
 ├── CheckpointError     a checkpoint must not be served: corrupt, changed, or of another base model
+│   └── CheckpointOverflow  its weights are finite, but what they compute is not
 ├── StoreError          the output folder is locked, unwritable, or holds a broken record
 ├── BoardError          a board.toml is wrong (file and key are named)
 ├── EngineError         an engine cannot serve this model or this checkpoint
@@ -29,9 +30,7 @@ class UnknownName(BenchbenchError):
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
-        super().__init__(
-            f"no {kind} named {name!r}; {hint} Run `benchbench list {kind}s` to see all.{note}"
-        )
+        super().__init__(f"no {kind} named {name!r}; {hint} See `benchbench list --help`.{note}")
 
 
 class DuplicateName(BenchbenchError):
@@ -62,6 +61,14 @@ class DataError(BenchbenchError):
 
 class CheckpointError(BenchbenchError):
     """A checkpoint must not be served: corrupt, changed, or of another base model."""
+
+
+class CheckpointOverflow(CheckpointError):
+    """A checkpoint that was loaded computes numbers that are none; ``run_id`` is its run's."""
+
+    def __init__(self, run_id: str, text: str) -> None:
+        self.run_id = run_id
+        super().__init__(text)
 
 
 class StoreError(BenchbenchError):

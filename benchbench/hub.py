@@ -52,8 +52,13 @@ def find_model(text: str, registered: Mapping[str, Model]) -> FoundModel:
     """
     if model := registered.get(text):
         name, factor = model.name, model.learning_rate_factor
-        if Path(model.path).is_dir():
+        if Path(model.path).is_absolute() and Path(model.path).is_dir():
             return _found(name, Path(model.path), None, factor)
+        if HUB_ID.fullmatch(model.path) and model.revision is None:
+            raise ModelError(
+                f"model {name!r} is registered without a revision; its plugin must pin "
+                f"{model.path} to a commit."
+            )
         if HUB_ID.fullmatch(model.path):
             return _found(name, *_fetch(model.path, model.revision), factor)
         raise ModelError(

@@ -5,7 +5,7 @@ the key that differs is named with both values.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -14,7 +14,7 @@ from benchbench import stats
 from benchbench.errors import BoardError
 from benchbench.method import Role
 from benchbench.record import RunRecord, TaskResult
-from benchbench.specs import MethodSpec, canonical
+from benchbench.specs import MethodSpec, TaskSpec, canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +54,34 @@ class Row:
 
 
 def tables(runs: Iterable[RunRecord], results: Iterable[TaskResult]) -> dict[str, list[Row]]:
-    """Return one ranked table for each task protocol."""
+    """Return one ranked table for each task, by its label and, where needed, its parameters."""
     by_task: dict[str, list[TaskResult]] = defaultdict(list)
     for result in results:
-        by_task[result.spec.task.label].append(result)
+        by_task[canonical(result.spec.task)].append(result)
+    specs = [found[0].spec.task for found in by_task.values()]
     known = {run.run_id: run for run in runs}
-    return {label: rank(known, found) for label, found in sorted(by_task.items())}
+    return {
+        _title(found[0].spec.task, specs): rank(known, found)
+        for _, found in sorted(by_task.items())
+    }
 
 
 def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[Row]:
-    """Return the entries of one task, best first."""
+    """Return the entries of one task, best first.
+
+    "To the reference" is to its best-scoring entry, where it was run with several hyperparameters.
+    """
     refuse_incomparable(results)
     entries: dict[str, list[TaskResult]] = defaultdict(list)
     for result in results:
+        if result.run_id not in runs:
+            raise BoardError(f"a result of run {result.run_id} has no run record beside it.")
         entries[canonical(result.run.method)].append(result)
     labels = _labels([found[0].run.method for found in entries.values()])
-    reference = next(
-        (found for found in entries.values() if runs[found[0].run_id].role == "reference"), None
-    )
+    references = [found for found in entries.values() if runs[found[0].run_id].role == "reference"]
+    best = max(references, key=lambda found: mean(r.primary.value for r in found), default=None)
     rows = [
-        _row(label, runs, found, reference)
+        _row(label, runs, found, best)
         for label, found in zip(labels, entries.values(), strict=True)
     ]
     return sorted(rows, key=lambda row: -row.score.value)
@@ -82,11 +90,17 @@ def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[R
 def refuse_incomparable(results: Sequence[TaskResult]) -> None:
     """Raise BoardError where results differ in more than method, seed and checkpoint."""
     seen: dict[str, str] = {}
+    ids: set[str] = set()
     for result in results:
+        if result.run_id in ids:
+            raise BoardError(
+                f"run {result.run_id} has two results here, of two trainings of the same run; "
+                "keep one of them."
+            )
+        ids.add(result.run_id)
         shared: dict[str, Any] = {
             "model": result.run.model,
             "task": result.spec.task,
-            "task version": result.spec.version,
             "data": result.spec.data,
             "engine": result.spec.engine,
         }
@@ -171,11 +185,26 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return mean(known) if known else None
 
 
+def _title(task: TaskSpec, tasks: Sequence[TaskSpec]) -> str:
+    """Return a task's label, with the parameters that tell it from its namesakes."""
+    namesakes = [t for t in tasks if t.label == task.label]
+    return " ".join([task.label, *_differing(task.params, [t.params for t in namesakes])])
+
+
+def _differing(params: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for key, value in params.items():
+        if len({str(other.get(key)) for other in namesakes}) > 1:
+            yield f"{key}={value}"
+
+
 def _labels(methods: Sequence[MethodSpec]) -> list[str]:
     """Name entries as shortly as tells them apart."""
-    labels = []
-    for spec in methods:
-        namesakes = [m for m in methods if m.name == spec.name]
-        differing = [k for k in spec.params if len({str(m.params.get(k)) for m in namesakes}) > 1]
-        labels.append(" ".join([spec.name, *(f"{k}={spec.params[k]}" for k in differing)]))
-    return labels
+    return [
+        " ".join(
+            [
+                spec.name,
+                *_differing(spec.params, [m.params for m in methods if m.name == spec.name]),
+            ]
+        )
+        for spec in methods
+    ]

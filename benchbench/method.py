@@ -21,6 +21,8 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raise it whenever the same hyperparameters would train something else."""
     source: ClassVar[str] = ""
     """Address of the paper or code that defines the method."""
     role: ClassVar[Role] = "candidate"
@@ -53,7 +55,10 @@ class Method(ABC):
         return None
 
     def after_step(self, model: Any, step: int) -> None:
-        """Do something after optimizer step number ``step`` (from 1); default: nothing."""
+        """Do something at optimizer step number ``step`` (from 1); default: nothing.
+
+        The weights are updated already and the gradients still there.
+        """
 
     def export(self, model: Any, folder: Path) -> None:
         """Write what is served to ``folder`` as safetensors; default: ``save_pretrained``."""

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from benchbench.data import digest_samples, find_data
-from benchbench.errors import BadParameter, DataError
+from benchbench.errors import BadParameter, BenchbenchError, DataError
 from benchbench.hub import FoundModel, find_model
 from benchbench.method import Method
 from benchbench.registry import Registry, typed
-from benchbench.specs import DataSpec, MethodSpec, Precision, RunSpec, TaskSpec, TrainSpec
+from benchbench.specs import (
+    DataSpec,
+    MethodSpec,
+    Precision,
+    RunSpec,
+    TaskSpec,
+    TrainSpec,
+    canonical,
+)
 from benchbench.task import Protocol, Sample, Split, Task
 
-SETTABLE = tuple(f.name for f in fields(TrainSpec) if f.name not in ("task", "data", "precision"))
+SETTABLE = tuple(f.name for f in fields(TrainSpec) if f.name not in ("task", "data"))
 """What ``--set`` may change."""
 
 
@@ -55,36 +63,49 @@ class Plan:
 def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision: Precision) -> Plan:
     """Resolve a request; raises a BenchbenchError for whatever is wrong with it."""
     # Cheap checks first: a misspelt name should not wait for a model or a data set.
+    if not grid.tasks:
+        raise BadParameter("no task is given; name one, such as --tasks super-ni.")
     train_task = registry.resolve_task(grid.train_on or grid.tasks[0])
-    tests = [registry.resolve_task(spec) for spec in grid.tasks]
+    tests = {canonical(spec): spec for spec in map(registry.resolve_task, grid.tasks)}
     methods = [(registry.method(spec), spec) for spec in _with_base(grid.methods, registry)]
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
     training = read_split(registry, train_task, "train", data_root)
-    train = TrainSpec(task=training.spec, data=training.data, precision=precision, **settings)
+    train = TrainSpec(task=training.spec, data=training.data, **settings)
     runs = [
-        run for method, spec in methods for run in _runs(method, spec, grid, registry, model, train)
+        RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
+        for named, spec in methods
+        for method, training_, seed in _entries(named, spec, grid, registry, model, train)
     ]
     return Plan(
         model=model,
         runs=tuple({run.id: run for run in runs}.values()),
         training=training,
-        tests=tuple(read_split(registry, spec, "test", data_root) for spec in tests),
+        tests=tuple(read_split(registry, spec, "test", data_root) for spec in tests.values()),
     )
 
 
 def read_split(
     registry: Registry, spec: TaskSpec, split: Split, data_root: Path | None
 ) -> TaskSplit:
-    """Read one split of a resolved task."""
+    """Read one split of a resolved task; raises DataError for whatever is wrong with it."""
     task = registry.task(spec)
     data = find_data(task, data_root)
-    samples = tuple(task.samples(split, data))
+    try:
+        samples = tuple(task.samples(split, data))
+    except BenchbenchError:
+        raise
+    except Exception as error:  # a stranger's task may raise anything
+        raise DataError(
+            f"the {split} split of {spec.name!r} in {str(data.folder)!r} cannot be read "
+            f"({type(error).__name__}: {error}); check the data set, or the task's plugin."
+        ) from error
     if not samples:
         raise DataError(
             f"the {split} split of {spec.name!r} in {str(data.folder)!r} is empty; "
             "check the data set's split files."
         )
+    _check_samples(task, samples)
     return TaskSplit(
         task=task,
         spec=spec,
@@ -94,6 +115,25 @@ def read_split(
     )
 
 
+def _check_samples(task: Task, samples: tuple[Sample, ...]) -> None:
+    """Refuse what would lose answers or fail only after they were generated."""
+    known: set[str] = set()
+    for sample in samples:
+        if sample.id in known:
+            raise DataError(f"task {task.name!r} has two samples {sample.id!r}; ids must differ.")
+        known.add(sample.id)
+        if not sample.targets or sample.groups.keys() != samples[0].groups.keys():
+            raise DataError(
+                f"sample {sample.id!r} of task {task.name!r} has no reference, or other kinds of "
+                "groups than the first; every sample needs both."
+            )
+    if task.cluster and task.cluster not in samples[0].groups:
+        raise DataError(
+            f"task {task.name!r} clusters its samples by {task.cluster!r}, which is none of their "
+            f"groups: {', '.join(samples[0].groups) or 'none'}."
+        )
+
+
 def _with_base(methods: tuple[MethodSpec, ...], registry: Registry) -> list[MethodSpec]:
     """Put the untuned model first: a score means little without it."""
     named = {spec.name for spec in methods}
@@ -101,20 +141,19 @@ def _with_base(methods: tuple[MethodSpec, ...], registry: Registry) -> list[Meth
     return [*(MethodSpec(name=name) for name in bases), *methods]
 
 
-def _runs(
+def _entries(
     method: Method,
     spec: MethodSpec,
     grid: Grid,
     registry: Registry,
     model: FoundModel,
     train: TrainSpec,
-) -> list[RunSpec]:
+) -> list[tuple[MethodSpec, TrainSpec | None, int]]:
+    """Return method, training and seed of each run of one entry."""
     if method.role == "base":  # nothing is drawn and nothing is trained: one run serves all
-        return [RunSpec(model=model.spec, method=MethodSpec(name=spec.name), train=None, seed=0)]
+        return [(MethodSpec(name=spec.name, version=method.version), None, 0)]
     resolved = registry.resolve_method(spec, model.learning_rate_factor)
-    return [
-        RunSpec(model=model.spec, method=resolved, train=train, seed=seed) for seed in grid.seeds
-    ]
+    return [(resolved, train, seed) for seed in grid.seeds]
 
 
 def _train_settings(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from benchbench.prompt import Renderer
 from benchbench.record import EngineSpec, RunRecord
 from benchbench.registry import Registry
 from benchbench.run import RunRequest, result_spec
-from benchbench.specs import RunSpec
+from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store
 
 TO_DO = "to do"
@@ -24,7 +24,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model.folder)
     tokens = {
-        split.spec.label: sum(len(p.tokens) for p in evaluate.render(split, renderer))
+        canonical(split.spec): sum(len(p.tokens) for p in evaluate.render(split, renderer))
         for split in plan.tests
     }
     records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
@@ -32,7 +32,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         _row(spec, records[spec.id], split, engine, request.store)
         | {
             "train_samples": len(plan.training.samples) if spec.train else 0,
-            "prompt_tokens": tokens[split.spec.label],
+            "prompt_tokens": tokens[canonical(split.spec)],
         }
         for spec in plan.runs
         for split in plan.tests

@@ -41,8 +41,15 @@ class Renderer:
         """Read tokenizer and context length from a model's folder."""
         from transformers import AutoConfig, AutoTokenizer
 
-        config = AutoConfig.from_pretrained(model, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        try:
+            config = AutoConfig.from_pretrained(model, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        except Exception as error:  # broken files fail in as many ways as there are formats
+            text = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"the tokenizer of {model.name!r} cannot be read ({type(error).__name__}: {text}); "
+                "fetch or save the model again."
+            ) from error
         if tokenizer.eos_token_id is None:
             raise ModelError(
                 f"the tokenizer of {model.name!r} has no end-of-sequence token, so completions "

@@ -89,6 +89,10 @@ class RunRecord:
     def run_id(self) -> str:
         return self.spec.id
 
+    @property
+    def label(self) -> str:
+        return f"{self.spec.method.name} (seed {self.spec.seed})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
@@ -143,7 +147,6 @@ class ResultSpec:
     """Everything a result depends on beside its checkpoint; two that may differ are kept apart."""
 
     task: TaskSpec
-    version: int
     data: DataSpec
     engine: EngineSpec
     checkpoint: str
@@ -152,7 +155,7 @@ class ResultSpec:
     @property
     def key(self) -> str:
         """Name of the result's folder within its run."""
-        return f"{self.task.label}-v{self.version}-{digest(self, 8)}"
+        return f"{self.task.label}-v{self.task.version}-{digest(self, 8)}"
 
 
 @dataclass(frozen=True, kw_only=True)

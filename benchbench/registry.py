@@ -5,6 +5,7 @@ whose value is a module, or a package that stands for all its modules.
 """
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -23,6 +24,14 @@ from benchbench.specs import MethodSpec, TaskSpec
 from benchbench.task import Protocol, Task
 
 GROUP = "benchbench"
+
+FACTS = {
+    "method": ("name", "route"),
+    "model": ("name",),
+    "task": ("name", "family", "data_set", "metric", "protocols"),
+}
+"""What an item must say of itself before it can be listed."""
+
 Built = TypeVar("Built", Method, Task)
 
 
@@ -59,20 +68,25 @@ class Registry:
         manager.add_hookspecs(hookspecs)
         origins: dict[str, PluginOrigin] = {}
         broken: list[BrokenPlugin] = []
+        seen: set[str] = set()
         for door in (*entry_points(group=GROUP), *(EntryPoint(m, m, GROUP) for m in extra)):
+            seen.add(door.name)
             if door.name in block:
                 continue
             for name, load in _modules(door, broken):
+                seen.add(name)
                 if name in block:
                     continue
+                if name in origins:
+                    raise DuplicateName("plugin", name, origins[name].distribution, name)
                 try:
-                    module = load()
+                    manager.register(load(), name)
                 except Exception as error:  # a stranger's module may raise anything
                     broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
                     continue
-                if not manager.has_plugin(name):
-                    manager.register(module, name)
-                    origins[name] = _origin(name, door)
+                origins[name] = _origin(name, door)
+        if unknown := sorted(set(block) - seen):
+            raise UnknownName("plugin", unknown[0], seen)
         _refuse_misspelt_hooks(manager)
         return cls.of(manager, origins, broken)
 
@@ -121,7 +135,7 @@ class Registry:
         params = {f.name: getattr(method, f.name) for f in fields(method)}
         if "learning_rate" not in spec.params:
             params["learning_rate"] = float(f"{method.learning_rate * learning_rate_factor:.6g}")
-        return MethodSpec(name=spec.name, params=params)
+        return MethodSpec(name=spec.name, version=method.version, params=params)
 
     def resolve_task(self, spec: TaskSpec) -> TaskSpec:
         """Fill in the protocol and every parameter."""
@@ -129,7 +143,7 @@ class Registry:
         protocol = spec.protocol or next(iter(task.protocols))
         self.protocol(replace(spec, protocol=protocol))
         params = {f.name: getattr(task, f.name) for f in fields(task)}
-        return TaskSpec(name=spec.name, protocol=protocol, params=params)
+        return TaskSpec(name=spec.name, protocol=protocol, version=task.version, params=params)
 
     def protocol(self, spec: TaskSpec) -> Protocol:
         """Return the protocol a resolved spec names; raises BadParameter."""
@@ -231,8 +245,11 @@ def _check_item(kind: str, item: Any) -> None:
     wanted = "a Model" if kind == "model" else f"a subclass of {kind.capitalize()}"
     if not good:
         raise TypeError(f"register_{kind}s gave {item!r}, which is not {wanted}")
-    if not isinstance(getattr(item, "name", None), str):
-        raise TypeError(f"register_{kind}s gave {item!r}, which has no name")
+    for fact in FACTS[kind]:
+        if not hasattr(item, fact):
+            raise TypeError(f"register_{kind}s gave {item!r}, which does not say its {fact}")
+    if kind != "model" and (left := sorted(item.__abstractmethods__)):
+        raise TypeError(f"register_{kind}s gave {item!r}, which lacks {', '.join(left)}")
 
 
 def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:
@@ -246,23 +263,23 @@ def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) ->
     values = {k: typed(f"{kind} {name!r}", k, v, hints[k]) for k, v in params.items()}
     try:
         return cls(**values)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise BadParameter(f"{kind} {name!r}: {error}.") from error
 
 
 def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
     """Return a value, which may be the user's text, as the type a field declares."""
-    if value == hint or (isinstance(hint, type) and type(value) is hint):
-        return value
     from pydantic import TypeAdapter, ValidationError
 
+    wrong = BadParameter(f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}.")
     text_none = isinstance(value, str) and value.lower() == "none"
     try:
-        return TypeAdapter(hint).validate_python(None if text_none else value)
+        found = TypeAdapter(hint).validate_python(None if text_none else value)
     except ValidationError as error:
-        raise BadParameter(
-            f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}."
-        ) from error
+        raise wrong from error
+    if isinstance(found, float) and not math.isfinite(found):  # no JSON, so no record, holds it
+        raise wrong
+    return found
 
 
 def _type_name(hint: Any) -> str:

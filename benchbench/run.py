@@ -5,33 +5,24 @@ that a command that was killed goes on where it stopped.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from benchbench import evaluate, train
-from benchbench.engines import Engine, EngineSettings, choose_engine, engine_spec, open_engine
-from benchbench.engines.parity import Reference, check
+from benchbench.engines import choose_engine, engine_spec
 from benchbench.hardware import precision
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
-from benchbench.record import EngineSpec, Parity, ResultSpec, RunRecord, TaskResult
+from benchbench.record import EngineSpec, ResultSpec, RunRecord, TaskResult
 from benchbench.registry import Registry
+from benchbench.reporter import Reporter
+from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical
-from benchbench.store import Store
+from benchbench.store import Store, set_aside
 
-Update = Callable[[int, int, str], None]
-"""Told how many are done, of how many (0: not known yet), and a note to show beside the bar."""
-
-
-class Reporter(Protocol):
-    """Shows how far a command is."""
-
-    def say(self, text: str) -> None: ...
-
-    def bar(self, label: str, total: int) -> AbstractContextManager[Update]: ...
+Wanted = tuple[RunRecord, TaskSplit, ResultSpec]
+"""A run, a task, and the key of its result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +45,10 @@ class Report:
     engine: EngineSpec
     runs: tuple[RunRecord, ...]
     results: tuple[TaskResult, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Run id -> why its checkpoint is not served."""
+    killed: tuple[RunSpec, ...] = ()
+    """Runs whose training somebody ended; the same command goes on with them."""
     neighbours: tuple[tuple[RunRecord, TaskResult], ...] = ()
     """Comparable results of the reference method that the store had already."""
 
@@ -67,8 +62,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return all(r.status in ("done", "skipped") for r in self.runs) and all(
-            r.publishable for r in self.results
+        fine = all(r.status in ("done", "skipped") for r in self.runs)
+        return (
+            fine
+            and not self.refused
+            and not self.killed
+            and all(r.publishable for r in self.results)
         )
 
 
@@ -78,13 +77,43 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
     engine, reason = choose_engine(request.engine, plan.model.folder)
     spec = engine_spec(engine, precision())
     _announce(plan, spec, reason, reporter)
-    with request.store.lock():
+    store = request.store
+    with store.lock():
+        store.runs(), store.results()  # a broken record is told before the work, not after it
         if request.retry_failed:
-            _set_failed_aside(plan, request.store)
-        runs = _train_missing(plan, request, registry, reporter)
-        results = _evaluate_missing(plan, spec, runs, request.store, registry, reporter)
-    neighbours = _references(results, request.store)
-    return Report(plan=plan, engine=spec, runs=runs, results=results, neighbours=neighbours)
+            _set_failed_aside(plan, spec, store)
+        _train_missing(plan, request, registry, reporter)
+        runs = _records(plan, store)
+        refused = _evaluate_missing(plan, spec, runs, store, registry, reporter)
+    results = tuple(
+        found
+        for record, _, key in _wanted(plan, spec, runs)
+        if (found := store.result(record.run_id, key)) is not None
+    )
+    return Report(
+        plan=plan,
+        engine=spec,
+        runs=runs,
+        results=results,
+        refused=refused,
+        killed=tuple(s for s in plan.runs if s.id not in {r.run_id for r in runs}),
+        neighbours=_references(results, store),
+    )
+
+
+def _records(plan: Plan, store: Store) -> tuple[RunRecord, ...]:
+    records = (store.run(spec.id) for spec in plan.runs)
+    return tuple(record for record in records if record is not None)
+
+
+def _wanted(plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord]) -> list[Wanted]:
+    """Return every result a plan asks for of the runs that left a checkpoint."""
+    return [
+        (record, split, result_spec(split, engine, record))
+        for record in runs
+        if record.status == "done"
+        for split in plan.tests
+    ]
 
 
 def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -> None:
@@ -97,34 +126,35 @@ def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -
     reporter.say(f"engine: {engine.name} {engine.version} on {engine.device}, {reason}")
 
 
-def _set_failed_aside(plan: Plan, store: Store) -> None:
-    for spec in plan.runs:
-        record = store.run(spec.id)
-        if record is not None and record.status not in ("done", "skipped"):
-            store.set_aside(spec.id)
+def _set_failed_aside(plan: Plan, engine: EngineSpec, store: Store) -> None:
+    """Make room for another try at what failed or cannot be published; nothing is deleted."""
+    for record in _records(plan, store):
+        if record.status not in ("done", "skipped"):
+            set_aside(store.run_folder(record.run_id))
+    for record, _, key in _wanted(plan, engine, _records(plan, store)):
+        result = store.result(record.run_id, key)
+        if result is not None and not result.publishable:
+            set_aside(store.result_folder(record.run_id, key))
 
 
-def _train_missing(
-    plan: Plan, request: RunRequest, registry: Registry, reporter: Reporter
-) -> tuple[RunRecord, ...]:
+def _train_missing(plan: Plan, request: RunRequest, registry: Registry, reporter: Reporter) -> None:
     store = request.store
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
-    if missing:
-        examples = store.folder / f".examples-{plan.training.data.digest[:12]}.safetensors"
-        if any(spec.train for spec in missing):
-            renderer = Renderer.of(plan.model.folder)
-            split = plan.training
-            train.write_examples(
-                examples,
-                [renderer.example(split.task, s, split.protocol) for s in split.samples],
-            )
-        for spec in missing:
-            store.add_run(_train_one(spec, examples, plan, request, registry, reporter))
-            # From here on the record answers; what only an unfinished training needs can go.
-            shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
-        examples.unlink(missing_ok=True)
-    records = [store.run(spec.id) for spec in plan.runs]
-    return tuple(record for record in records if record is not None)
+    examples = store.folder / f".examples-{plan.training.data.digest[:12]}.safetensors"
+    if any(spec.train for spec in missing):
+        renderer = Renderer.of(plan.model.folder)
+        split = plan.training
+        train.write_examples(
+            examples, [renderer.example(split.task, s, split.protocol) for s in split.samples]
+        )
+    for spec in missing:
+        record = _train_one(spec, examples, plan, request, registry, reporter)
+        if record is None:
+            break
+        store.add_run(record)
+        # From here on the record answers; what only an unfinished training needs can go.
+        shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
+    examples.unlink(missing_ok=True)
 
 
 def _train_one(
@@ -134,7 +164,8 @@ def _train_one(
     request: RunRequest,
     registry: Registry,
     reporter: Reporter,
-) -> RunRecord:
+) -> RunRecord | None:
+    """Train a run; None where somebody ended it, which says nothing of the method."""
     job = train.TrainJob(
         spec=spec,
         model=plan.model.folder,
@@ -142,11 +173,15 @@ def _train_one(
         folder=request.store.run_folder(spec.id),
         no_plugins=request.no_plugins,
     )
+    label = f"{spec.method.name} (seed {spec.seed})"
     verb = "training" if spec.train else "measuring"
-    with reporter.bar(f"{verb} {spec.method.name} (seed {spec.seed})", 0) as update:
+    with reporter.bar(f"{verb} {label}", 0) as update:
         outcome = train.train(job, lambda p: update(p.step, p.steps, _loss(p.loss)))
     if outcome.status != "done":
-        reporter.say(f"{spec.method.name} (seed {spec.seed}): {outcome.status}: {outcome.reason}")
+        reporter.say(f"{label}: {outcome.status}: {outcome.reason}")
+    if outcome.killed:
+        reporter.say("the same command again goes on from here")
+        return None
     return RunRecord(
         spec=spec,
         status=outcome.status,
@@ -167,36 +202,26 @@ def _evaluate_missing(
     store: Store,
     registry: Registry,
     reporter: Reporter,
-) -> tuple[TaskResult, ...]:
-    wanted = [
-        (record, split, result_spec(split, engine, record))
-        for record in runs
-        if record.status == "done"
-        for split in plan.tests
+) -> Refused:
+    missing = [
+        (record, split, key)
+        for record, split, key in _wanted(plan, engine, runs)
+        if store.result(record.run_id, key) is None
     ]
-    missing = [job for job in wanted if store.result(job[0].run_id, job[2]) is None]
-    if missing:
-        jobs = _jobs(missing, plan, store, registry)
-        checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
-        reporter.say(f"starting {engine.name} with {len(checkpoints)} checkpoints")
-        server = open_engine(engine.name, _settings(plan, jobs, engine), checkpoints)
-        try:
-            _serve(server, jobs, store, reporter)
-        finally:
-            server.close()
-    results = [store.result(record.run_id, spec) for record, _, spec in wanted]
-    return tuple(result for result in results if result is not None)
+    if not missing:
+        return {}
+    return serve(plan, engine, _jobs(missing, plan, store, registry), store, reporter)
 
 
 def _jobs(
-    missing: Sequence[tuple[RunRecord, TaskSplit, ResultSpec]],
+    missing: Sequence[Wanted],
     plan: Plan,
     store: Store,
     registry: Registry,
 ) -> list[evaluate.Job]:
     renderer = Renderer.of(plan.model.folder)
     prompts = {
-        split.spec.label: evaluate.render(split, renderer)
+        canonical(split.spec): evaluate.render(split, renderer)
         for split in plan.tests
         if any(split is wanted for _, wanted, _ in missing)
     }
@@ -206,7 +231,7 @@ def _jobs(
             run=record,
             checkpoint=checkpoints[record.run_id],
             split=split,
-            prompts=prompts[split.spec.label],
+            prompts=prompts[canonical(split.spec)],
             spec=spec,
             origin=registry.origins["task", split.spec.name],
         )
@@ -214,38 +239,13 @@ def _jobs(
     ]
 
 
-def _settings(plan: Plan, jobs: Sequence[evaluate.Job], engine: EngineSpec) -> EngineSettings:
-    longest = max(
-        max(len(prompt.tokens) for prompt in job.prompts) + job.split.protocol.generation.max_tokens
-        for job in jobs
-    )
-    return EngineSettings(
-        model=plan.model.folder, precision=engine.dtype, max_tokens=max(longest, 128)
-    )
-
-
-def _serve(engine: Engine, jobs: Sequence[evaluate.Job], store: Store, reporter: Reporter) -> None:
-    parities: dict[str, Parity] = {}
-    for run_id, record in {job.run.run_id: job.run for job in jobs}.items():
-        reference = Reference.read(store.run_folder(run_id) / "parity.json")
-        parities[run_id] = check(engine, run_id, reference)
-        if not parities[run_id].passed:
-            reporter.say(
-                f"{record.spec.method.name} (seed {record.spec.seed}): what {engine.spec.name} "
-                "serves is not what was trained (largest difference of a log-probability "
-                f"{parities[run_id].max_difference}); its score is not publishable"
-            )
-    total = sum(len(job.split.samples) for job in jobs)
-    with reporter.bar(f"evaluating {len(parities)} checkpoints", total) as update:
-        for _ in evaluate.evaluate(engine, jobs, parities, store, lambda n: update(n, total, "")):
-            pass
-
-
 def _references(
     results: Sequence[TaskResult], store: Store
 ) -> tuple[tuple[RunRecord, TaskResult], ...]:
     """Find the reference method's results that these may be compared with."""
     ids = {result.run_id for result in results}
+    if not any(result.run.train for result in results):
+        return ()
     references = {r.run_id: r for r in store.runs() if r.role == "reference"}
     trained = {canonical(r.run.train) for r in results if r.run.train is not None}
     wanted = {_compared(r) for r in results}
@@ -266,7 +266,6 @@ def result_spec(split: TaskSplit, engine: EngineSpec, record: RunRecord) -> Resu
     """Say what a result of this run on this task depends on."""
     return ResultSpec(
         task=split.spec,
-        version=split.task.version,
         data=split.data,
         engine=engine,
         checkpoint=record.artefact.sha256 if record.artefact else "",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from benchbench.errors import BadParameter
 
 Precision = Literal["float32", "bfloat16"]
-DataSource = Literal["sample", "folder", "hub"]
+DataSource = Literal["sample", "folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class MethodSpec:
     """A method's name and its hyperparameters."""
 
     name: str
+    version: int = 0
+    """The method's; 0 until resolved."""
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +52,8 @@ class TaskSpec:
     name: str
     protocol: str = ""
     """Empty until resolved: then the task's first protocol."""
+    version: int = 0
+    """The task's; 0 until resolved."""
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -83,7 +87,6 @@ class TrainSpec:
 
     task: TaskSpec
     data: DataSpec
-    precision: Precision
     epochs: float = 4.0
     batch_size: int = 16
     """Samples a step of the optimizer sees."""
@@ -122,6 +125,8 @@ class RunSpec:
     method: MethodSpec
     train: TrainSpec | None
     """None for the untuned base model."""
+    precision: Precision
+    """What training, or the untuned model, computes in."""
     seed: int
 
     @property

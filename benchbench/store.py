@@ -78,21 +78,15 @@ class Store:
         return read_records(self.folder.glob(f"{RUN_ID}/run.json"), RunRecord)
 
     def results(self) -> list[TaskResult]:
-        return read_records(self.folder.glob(f"{RUN_ID}/tasks/*/result.json"), TaskResult)
+        return read_records(
+            self.folder.glob(f"{RUN_ID}/tasks/*-v*-{'[0-9a-f]' * 8}/result.json"), TaskResult
+        )
 
     def add_run(self, record: RunRecord) -> Path:
         return write_record(self.run_folder(record.run_id) / "run.json", record)
 
     def add_result(self, result: TaskResult) -> Path:
         return write_record(self.result_folder(result.run_id, result.spec) / "result.json", result)
-
-    def set_aside(self, run_id: str) -> Path:
-        """Move a failed run out of the way so that it can be tried again; nothing is lost."""
-        folder = self.run_folder(run_id)
-        number = 1
-        while (aside := folder.with_name(f"{run_id}.failed-{number}")).exists():
-            number += 1
-        return folder.rename(aside)
 
     def checkpoint(self, record: RunRecord) -> Checkpoint:
         """Return a run's checkpoint after checking that its files are the ones it left."""
@@ -132,10 +126,9 @@ class Store:
 
     def add_row(self, run_id: str, spec: ResultSpec, row: Mapping[str, Any]) -> None:
         """Append one finished sample; it survives the death of this process."""
-        folder = self.result_folder(run_id, spec)
-        folder.mkdir(parents=True, exist_ok=True)
+        path = self.result_folder(run_id, spec) / "samples.jsonl"
         line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-        with (folder / "samples.jsonl").open("ab") as file:
+        with _writing(path), path.open("ab") as file:
             file.write(line.encode())
 
     def samples_sha256(self, run_id: str, spec: ResultSpec) -> str:
@@ -144,19 +137,40 @@ class Store:
         return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
 
 
+def set_aside(folder: Path) -> Path:
+    """Move a folder out of the way so that its work can be tried again; nothing is lost."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.failed-{number}")).exists():
+        number += 1
+    return folder.rename(aside)
+
+
 def write_record(path: Path, record: RunRecord | TaskResult) -> Path:
     """Write a record whole or not at all; raises StoreError where one is there already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         raise StoreError(f"{str(path)!r} exists already; records are never overwritten.")
     text = json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False)
     part = path.with_suffix(".part")
-    with part.open("w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
+    with _writing(path):
+        with part.open("w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
     return path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make a file's folder, and say in one sentence what the system has against writing there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {str(path)!r} ({error.strerror}); mend that and give the same command "
+            "again: nothing that was finished is lost."
+        ) from error
 
 
 def read_record(path: Path, kind: type[Record]) -> Record | None:
@@ -168,19 +182,19 @@ def read_record(path: Path, kind: type[Record]) -> Record | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        record = TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise StoreError(
-            f"{str(path)!r} is not a valid record ({where}: {first['msg']}); move it away."
-        ) from error
-    if record.schema != SCHEMA:
-        raise StoreError(
-            f"{str(path)!r} has schema {record.schema}, this benchbench reads {SCHEMA}; use the "
-            "version that wrote it."
-        )
-    return record
+        # First, because a record of another schema may have anything in it.
+        if (schema := json.loads(text).get("schema")) != SCHEMA:
+            raise StoreError(
+                f"{str(path)!r} has schema {schema}, this benchbench reads {SCHEMA}; use the "
+                "version that wrote it."
+            )
+        return TypeAdapter(kind).validate_json(text)
+    except (ValueError, AttributeError) as error:
+        where = f"{str(path)!r} is not a valid record"
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            where += f" ({'.'.join(map(str, first['loc']))}: {first['msg']})"
+        raise StoreError(f"{where}; move it away.") from error
 
 
 def read_records(paths: Iterator[Path], kind: type[Record]) -> list[Record]:

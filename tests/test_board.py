@@ -1,10 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchbench import MethodSpec, TaskSpec
-from benchbench.board import belongs, read_board, scores_for
+from benchbench.board import Membership, read_board
 from benchbench.errors import BoardError
+from benchbench.plan import make_plan
+from benchbench.record import TaskResult
+from tests import toys
 from tests.toys import result, run_record
 
 TEXT = """
@@ -58,19 +62,39 @@ def test_a_folder_without_a_board(tmp_path: Path) -> None:
         read_board(tmp_path)
 
 
-def test_runs_belong_by_model_method_and_seed(tmp_path: Path) -> None:
+def members(folder: Path, model: Path, text: str = TEXT) -> Membership:
+    return Membership.of(read_board(write(folder, text)), toys.registry(model), None)
+
+
+@pytest.fixture
+def belonging(tmp_path: Path, tiny_model: Path) -> TaskResult:
+    """A result that a run of the board leaves."""
     board = read_board(write(tmp_path))
-    assert belongs(board, run_record("part", 1, params={"size": 3}))
-    assert belongs(board, run_record("untuned"))
-    assert not belongs(board, run_record("part", 1, params={"size": 4}))
-    assert not belongs(board, run_record("part", 3, params={"size": 3}))
-    assert not belongs(board, run_record("whole", 1))
+    plan = make_plan(board.grid, toys.registry(tiny_model), None, "float32")
+    spec = next(run for run in plan.runs if run.method.name == "part")
+    found = result(replace(run_record(), spec=spec), 0.5)
+    return replace(found, spec=replace(found.spec, task=plan.tests[0].spec))
 
 
-def test_results_belong_by_task_and_engine(tmp_path: Path) -> None:
-    found = result(run_record(), 0.5)
-    assert scores_for(read_board(write(tmp_path)), found)
-    other = TEXT.replace('engine = "toy"', 'engine = "vllm"')
-    assert not scores_for(read_board(write(tmp_path, other)), found)
-    other = TEXT.replace("echo@say", "echo@loud")
-    assert not scores_for(read_board(write(tmp_path, other)), found)
+def test_a_board_has_the_results_that_a_run_of_it_leaves(
+    belonging: TaskResult, tmp_path: Path, tiny_model: Path
+) -> None:
+    assert belonging in members(tmp_path, tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("size = 3", "size = 4"),
+        ("size = 3", ""),
+        ("epochs = 2", "epochs = 3"),
+        ("seeds = [1, 2]", "seeds = [2]"),
+        ('engine = "toy"', 'engine = "vllm"'),
+        ("echo@say", "echo@loud"),
+        ("echo@say", "echo@say:samples_each=2"),
+    ],
+)
+def test_a_board_has_no_results_of_another_request(
+    old: str, new: str, belonging: TaskResult, tmp_path: Path, tiny_model: Path
+) -> None:
+    assert belonging not in members(tmp_path, tiny_model, TEXT.replace(old, new))

@@ -44,11 +44,17 @@ def world(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         checkpoints.full(folder / "full2", tiny_model, seed=4),
     ]
     settings = EngineSettings(model=tiny_model, precision="float32", max_tokens=256)
-    vllm = open_engine("vllm", settings, made)
-    reference = open_engine("transformers", settings, made)
+    vllm = opened("vllm", settings, made)
+    reference = opened("transformers", settings, made)
     yield World(tiny_model, {c.run_id: c for c in made}, vllm, reference)
     vllm.close()
     reference.close()
+
+
+def opened(name: str, settings: EngineSettings, made: list[Checkpoint]) -> Engine:
+    engine = open_engine(name, settings, made)
+    engine.load(made)
+    return engine
 
 
 def requests(*names: str, generation: Generation = GREEDY) -> list[Request]:
@@ -213,7 +219,7 @@ def test_an_untied_model_is_swapped_too(untied_model: Path, tmp_path: Path) -> N
     settings = EngineSettings(model=untied_model, precision="float32", max_tokens=256)
     found = []
     for name in ("vllm", "transformers"):
-        engine = open_engine(name, settings, made)
+        engine = opened(name, settings, made)
         found.append([answers(engine, "base"), answers(engine, "full"), answers(engine, "base")])
         engine.close()
     assert found[0] == found[1]
@@ -223,6 +229,6 @@ def test_an_untied_model_is_swapped_too(untied_model: Path, tmp_path: Path) -> N
 
 def engine_closed(model: Path, made: list[Checkpoint]) -> Engine:
     settings = EngineSettings(model=model, precision="float32", max_tokens=256)
-    engine = open_engine("vllm", settings, made[:1])
+    engine = opened("vllm", settings, made[:1])
     engine.close()
     return engine

@@ -23,9 +23,7 @@ def job(run: RunRecord, split: TaskSplit = SPLIT) -> Job:
         checkpoint=Checkpoint(run_id=run.run_id, route="base", sha256=sha256, folder=Path()),
         split=split,
         prompts=PROMPTS,
-        spec=ResultSpec(
-            task=split.spec, version=1, data=split.data, engine=ENGINE, checkpoint=sha256
-        ),
+        spec=ResultSpec(task=split.spec, data=split.data, engine=ENGINE, checkpoint=sha256),
         origin=ORIGIN,
     )
 

@@ -41,11 +41,11 @@ def test_entries_are_told_apart_by_what_differs() -> None:
     assert [row.label for row in rows] == ["part size=9", "part size=1"]
 
 
-@pytest.mark.parametrize("part", ["version", "engine", "data"])
+@pytest.mark.parametrize("part", ["task", "engine", "data"])
 def test_incomparable_results_are_refused_by_name(part: str) -> None:
     first, second = result(FULL, 0.5), result(PART, 0.5)
     spec = {
-        "version": replace(second.spec, version=2),
+        "task": replace(second.spec, task=replace(second.spec.task, version=2)),
         "engine": replace(second.spec, engine=replace(second.spec.engine, name="other")),
         "data": replace(second.spec, data=replace(second.spec.data, source="folder")),
     }[part]
@@ -67,6 +67,37 @@ def test_other_training_is_refused_but_the_untuned_model_fits_all() -> None:
 def test_what_is_not_proven_is_not_publishable(changes: dict[str, object]) -> None:
     (row,) = rank(RUNS, [result(PART, 0.5, **changes)])
     assert not row.publishable
+
+
+def test_two_trainings_of_one_run_are_refused() -> None:
+    first = result(PART, 0.5)
+    second = replace(first, spec=replace(first.spec, checkpoint="another"))
+    with pytest.raises(BoardError, match="two results"):
+        rank(RUNS, [first, second])
+
+
+def test_a_result_without_its_run_is_refused() -> None:
+    with pytest.raises(BoardError, match="no run record"):
+        rank({}, [result(PART, 0.5)])
+
+
+def test_the_difference_is_to_the_best_reference_in_any_order() -> None:
+    weak, strong = (run_record("whole", params={"size": size}) for size in (1, 2))
+    runs = RUNS | {r.run_id: r for r in (weak, strong)}
+    found = [result(weak, 0.2), result(strong, 0.7), result(PART, 0.5)]
+    for order in (found, found[::-1]):
+        rows = {row.label: row for row in rank(runs, order)}
+        assert rows["part"].difference is not None
+        assert rows["part"].difference.value == pytest.approx(-0.2)
+        assert rows["whole size=2"].difference is None
+
+
+def test_one_task_with_two_parameters_has_two_tables() -> None:
+    first = result(PART, 0.5)
+    task = replace(first.spec.task, params={"size": 2})
+    first = replace(first, spec=replace(first.spec, task=replace(task, params={"size": 1})))
+    second = replace(first, spec=replace(first.spec, task=task))
+    assert set(tables([PART], [first, second])) == {"echo@say size=1", "echo@say size=2"}
 
 
 def test_a_board_is_plain_data() -> None:

@@ -14,10 +14,12 @@ from benchbench.engines.parity import (
     tokenize,
 )
 from benchbench.errors import StoreError
+from benchbench.record import Checkpoint
 from tests.toys import ENGINE, ToyEngine
 
 BASE = [[-1.0, -2.0], [-3.0]]
 TRAINED = [[-0.5, -2.0], [-3.5]]
+RUN = Checkpoint(run_id="run", route="lora", sha256="0", folder=Path())
 REFERENCE = Reference(prompts=[[1, 2, 3], [1, 2]], base=BASE, trained=TRAINED)
 
 
@@ -26,7 +28,7 @@ def served(rows: list[list[float]]) -> ToyEngine:
 
 
 def test_what_was_trained_passes() -> None:
-    parity = check(served(TRAINED), "run", REFERENCE)
+    parity = check(served(TRAINED), RUN, REFERENCE)
     assert parity.passed
     assert (parity.max_difference, parity.effect, parity.tokens) == (0.0, 0.5, 3)
 
@@ -34,33 +36,35 @@ def test_what_was_trained_passes() -> None:
 def test_a_small_error_passes_and_a_large_one_does_not() -> None:
     near = [[value + 5e-4 for value in row] for row in TRAINED]
     far = [[value + 5e-3 for value in row] for row in TRAINED]
-    assert check(served(near), "run", REFERENCE).passed
-    assert not check(served(far), "run", REFERENCE).passed
+    assert check(served(near), RUN, REFERENCE).passed
+    assert not check(served(far), RUN, REFERENCE).passed
 
 
 def test_serving_the_base_model_fails_even_within_the_tolerance() -> None:
     """The commonest silent failure: the adapter was never applied."""
     weak = [[value + 4e-4 for value in row] for row in BASE]
     reference = replace(REFERENCE, trained=weak)
-    assert not check(served(BASE), "run", reference).passed
-    assert check(served(weak), "run", reference).passed
+    assert not check(served(BASE), RUN, reference).passed
+    assert check(served(weak), RUN, reference).passed
 
 
 def test_the_base_model_itself_passes() -> None:
-    assert check(served(BASE), "run", replace(REFERENCE, trained=BASE)).passed
+    assert check(served(BASE), replace(RUN, route="base"), replace(REFERENCE, trained=BASE)).passed
+    idle = check(served(BASE), RUN, replace(REFERENCE, trained=BASE))
+    assert not idle.passed  # a method that changed nothing is not the base model
 
 
 def test_nan_and_missing_tokens_fail_and_are_written_as_unknown() -> None:
     for rows in ([[math.nan, -2.0], [-3.5]], [[-0.5], [-3.5]], []):
-        parity = check(served(rows), "run", REFERENCE)
+        parity = check(served(rows), RUN, REFERENCE)
         assert not parity.passed and parity.max_difference is None
 
 
 def test_bfloat16_has_a_tolerance_of_its_own() -> None:
     engine = served([[value + 0.05 for value in row] for row in TRAINED])
-    assert not check(engine, "run", REFERENCE).passed
+    assert not check(engine, RUN, REFERENCE).passed
     engine.spec = replace(ENGINE, dtype="bfloat16")
-    assert check(engine, "run", REFERENCE).passed
+    assert check(engine, RUN, REFERENCE).passed
 
 
 def test_differences_of_other_shapes_are_infinite() -> None:

@@ -34,7 +34,9 @@ def test_every_default_is_filled_in(tiny_model: Path) -> None:
     run = plan(GRID, tiny_model).runs[1]
     assert run.method.params == {"learning_rate": 1e-3, "size": 2}
     assert run.train is not None
-    assert run.train.task == TaskSpec(name="echo", protocol="say", params={"samples_each": 3})
+    assert run.train.task == TaskSpec(
+        name="echo", protocol="say", version=1, params={"samples_each": 3}
+    )
     assert run.model.revision.startswith("sha256:")
 
 

@@ -10,6 +10,7 @@ import pytest
 from benchbench import MethodSpec, TaskSpec
 from benchbench.engines import Request
 from benchbench.engines.parity import Reference
+from benchbench.errors import CheckpointOverflow, StoreError
 from benchbench.plan import Grid
 from benchbench.preview import preview
 from benchbench.record import Artefact, Cost
@@ -45,10 +46,15 @@ class World:
     served: dict[str, list[list[float]]] = field(default_factory=dict)
     engines: list[ToyEngine] = field(default_factory=list)
     parity: bool = True
+    killed: bool = False
+    refuses: set[str] = field(default_factory=set)
+    overflows: set[str] = field(default_factory=set)
 
     def train(self, job: TrainJob, progress: Any) -> Outcome:
         method = job.spec.method.name
         self.trained.append(f"{method} {job.spec.seed}")
+        if self.killed and method == "part":
+            return Outcome(run_id=job.spec.id, status="failed", reason="SIGKILL", killed=True)
         if method in self.fails:
             return Outcome(
                 run_id=job.spec.id,
@@ -79,10 +85,14 @@ class World:
         )
 
     def open_engine(self, name: str, settings: Any, checkpoints: Any) -> ToyEngine:
-        engine = ToyEngine(lambda request: "no", log=self.served)
-        engine.load(checkpoints)
+        engine = ToyEngine(self.answer, log=self.served, refuses=self.refuses)
         self.engines.append(engine)
         return engine
+
+    def answer(self, request: Request) -> str:
+        if request.checkpoint in self.overflows:
+            raise CheckpointOverflow(request.checkpoint, f"run {request.checkpoint} overflows")
+        return "no"
 
     @property
     def requests(self) -> list[Request]:
@@ -93,7 +103,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     monkeypatch.setattr("benchbench.run.train.train", found.train)
-    monkeypatch.setattr("benchbench.run.open_engine", found.open_engine)
+    monkeypatch.setattr("benchbench.serving.open_engine", found.open_engine)
     for module in ("run", "preview"):
         monkeypatch.setattr(f"benchbench.{module}.choose_engine", lambda *_: ("toy", "a toy"))
         monkeypatch.setattr(f"benchbench.{module}.engine_spec", lambda *_: ENGINE)
@@ -169,6 +179,81 @@ def test_what_is_not_served_as_trained_is_not_publishable(
     published = {r.run.method.name: r.publishable for r in report.results}
     assert published == {"untuned": True, "part": False, "whole": False}
     assert any("not publishable" in line for line in reporter.lines)
+
+
+def test_an_unpublishable_result_can_be_tried_again(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    world.parity = False
+    march(request_, tiny_model)
+    for run_id, rows in world.served.items():
+        if rows != LOGS["trained"] and len(world.trained) > 1:
+            world.served[run_id] = LOGS["trained"]
+    assert not march(request_, tiny_model).ok
+    report = march(replace(request_, retry_failed=True), tiny_model)
+    assert len(world.trained) == 5  # the checkpoints were fine
+    assert {r.publishable for r in report.results if r.run.train} == {True}
+
+
+def test_a_checkpoint_that_is_refused_does_not_stop_the_others(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    plan = march(request_, tiny_model).plan
+    bad, overflowing = (spec.id for spec in plan.runs if spec.method.name == "part")
+    world.refuses, world.overflows = {bad}, {overflowing}
+    fresh = replace(request_, store=Store(request_.store.folder.parent / "fresh"))
+    report = march(fresh, tiny_model)
+    assert set(report.refused) == {bad, overflowing}
+    assert {r.run.method.name for r in report.results} == {"untuned", "whole"}
+    assert len(report.results) == 3 and not report.ok
+    assert world.engines[-1].closed
+
+
+def test_a_training_that_was_killed_leaves_no_record_and_goes_on(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    world.killed = True
+    report = march(request_, tiny_model)
+    assert not report.ok and len(report.killed) == 4
+    assert request_.store.run(report.killed[0].id) is None
+    world.killed = False
+    report = march(request_, tiny_model)
+    assert report.ok and len(report.results) == 5
+
+
+def test_a_task_named_twice_is_evaluated_once(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    tasks = (TaskSpec(name="echo"), TaskSpec(name="echo", protocol="say"))
+    report = march(replace(request_, grid=replace(request_.grid, tasks=tasks)), tiny_model)
+    assert len(report.results) == 5
+
+
+def test_one_task_with_two_parameters_has_two_results(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    tasks = tuple(TaskSpec(name="echo", params={"samples_each": n}) for n in (2, 3))
+    report = march(replace(request_, grid=replace(request_.grid, tasks=tasks)), tiny_model)
+    assert sorted(r.n for r in report.results) == [4] * 5 + [6] * 5
+
+
+def test_a_broken_record_is_told_before_the_work(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    broken = request_.store.folder / "0123456789ab"
+    broken.mkdir(parents=True)
+    (broken / "run.json").write_text("{")
+    with pytest.raises(StoreError, match=r"run\.json"):
+        march(request_, tiny_model)
+    assert world.trained == []
+
+
+def test_the_base_alone_is_compared_with_nothing(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    march(request_, tiny_model)
+    grid = replace(request_.grid, methods=(MethodSpec(name="untuned"),))
+    assert march(replace(request_, grid=grid), tiny_model).neighbours == ()
 
 
 def test_the_reference_in_the_store_joins_the_table(

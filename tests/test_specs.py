@@ -22,12 +22,17 @@ MODEL = ModelSpec(name="toy", revision="sha256:0", tokenizer="0")
 TRAIN = TrainSpec(
     task=TaskSpec(name="toy", protocol="plain"),
     data=DataSpec(source="sample", digest="0"),
-    precision="float32",
 )
 
 
 def run_spec(**params: object) -> RunSpec:
-    return RunSpec(model=MODEL, method=MethodSpec(name="lora", params=params), train=TRAIN, seed=1)
+    return RunSpec(
+        model=MODEL,
+        method=MethodSpec(name="lora", params=params),
+        train=TRAIN,
+        precision="float32",
+        seed=1,
+    )
 
 
 def test_a_method_is_read_from_text() -> None:
@@ -64,6 +69,8 @@ def test_the_id_depends_on_every_field() -> None:
         dataclasses.replace(spec, model=dataclasses.replace(MODEL, revision="sha256:1")),
         dataclasses.replace(spec, train=dataclasses.replace(TRAIN, epochs=1.0)),
         dataclasses.replace(spec, train=None),
+        dataclasses.replace(spec, precision="bfloat16"),
+        dataclasses.replace(spec, method=dataclasses.replace(spec.method, version=2)),
     ]
     assert len({spec.id, *(other.id for other in changed)}) == 1 + len(changed)
 

@@ -22,7 +22,6 @@ from benchbench.train.trainer import WEIGHTS, latest_checkpoint
 TRAIN = TrainSpec(
     task=TaskSpec(name="count", protocol="plain"),
     data=DataSpec(source="sample", digest="0"),
-    precision="float32",
     epochs=2.0,
     batch_size=4,
 )
@@ -69,11 +68,13 @@ def new_job(tiny_model: Path, examples: Path, tmp_path: Path) -> NewJob:
     ) -> TrainJob:
         folder = tmp_path / changes.pop("folder", "run")
         model = changes.pop("model", tiny_model)
+        precision = changes.pop("precision", "float32")
         train = None if name == "base" else replace(TRAIN, **changes)
         spec = RunSpec(
             model=ModelSpec(name="org/tiny", revision="sha256:0", tokenizer="0"),
             method=MethodSpec(name=name, params=params or {}),
             train=train,
+            precision=precision,
             seed=seed,
         )
         return TrainJob(

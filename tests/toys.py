@@ -24,6 +24,7 @@ from benchbench import (
     hookspecs,
 )
 from benchbench.engines import Completion, Request
+from benchbench.errors import CheckpointError
 from benchbench.record import (
     Artefact,
     Checkpoint,
@@ -44,7 +45,7 @@ ENGINE = EngineSpec(name="toy", version="1", dtype="float32", device="cpu")
 ORIGIN = PluginOrigin(plugin="toys", distribution="", version="")
 MODEL = ModelSpec(name="toy", revision="sha256:0", tokenizer="0")
 DATA = DataSpec(source="sample", digest="0")
-TRAIN = TrainSpec(task=TaskSpec(name="echo", protocol="say"), data=DATA, precision="float32")
+TRAIN = TrainSpec(task=TaskSpec(name="echo", protocol="say"), data=DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +148,12 @@ class ToyEngine:
     loaded: list[str] = field(default_factory=list)
     closed: bool = False
     log: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    refuses: set[str] = field(default_factory=set)
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
+        for checkpoint in checkpoints:
+            if checkpoint.run_id in self.refuses:
+                raise CheckpointError(f"run {checkpoint.run_id} must not be served")
         self.loaded += [c.run_id for c in checkpoints]
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -173,6 +178,7 @@ def run_record(method: str = "part", seed: int = 1, **changes: Any) -> RunRecord
         model=MODEL,
         method=MethodSpec(name=method, params=changes.pop("params", {})),
         train=None if method == "untuned" else changes.pop("train", TRAIN),
+        precision="float32",
         seed=seed,
     )
     values: dict[str, Any] = {
@@ -198,8 +204,7 @@ def result(run: RunRecord, *means: float, n: int = 4, **changes: Any) -> TaskRes
     values: dict[str, Any] = {
         "run": run.spec,
         "spec": ResultSpec(
-            task=TaskSpec(name="echo", protocol="say"),
-            version=1,
+            task=TaskSpec(name="echo", protocol="say", version=1),
             data=DATA,
             engine=ENGINE,
             checkpoint=run.artefact.sha256,

@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchbench.cli.options import Out
+from benchbench.cli.options import Data, NoPlugin, Out, load_registry
 from benchbench.errors import BoardError, StoreError
 
 if TYPE_CHECKING:
@@ -21,27 +23,28 @@ Board = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a boar
 
 
 @app.command()
-def submit(board: Board, out: Out = Path("runs")) -> None:
+def submit(
+    board: Board, out: Out = Path("runs"), data: Data = None, no_plugin: NoPlugin = None
+) -> None:
     """Copy the records of a board's runs from --out into the board's folder."""
-    from benchbench.board import belongs, read_board, scores_for
+    from benchbench.board import Membership, read_board
     from benchbench.store import Store, write_record
 
-    wanted = read_board(board)
+    members = Membership.of(read_board(board), load_registry(no_plugin), data)
     store = Store(out)
+    runs = {run.run_id: run for run in store.runs()}
+    results = [result for result in store.results() if result in members]
     copied = 0
-    runs = {r.run_id: r for r in store.runs() if belongs(wanted, r)}
-    for result in store.results():
-        if result.run_id not in runs or not scores_for(wanted, result):
-            continue
+    for result in results:
         if not result.publishable:
             typer.echo(f"left out {result.run_id}: not publishable (parity or missing samples)")
             continue
+        folder = board / "records" / result.run_id
         for record, name in ((runs[result.run_id], "run"), (result, result.spec.key)):
-            path = board / "records" / result.run_id / f"{name}.json"
-            if not path.exists():
-                write_record(path, record)
+            if not (folder / f"{name}.json").exists():
+                write_record(folder / f"{name}.json", record)
                 copied += 1
-    typer.echo(f"{copied} new records in {board / 'records'}")
+    typer.echo(f"{len(results)} results of the board in {out}, {copied} new records copied")
 
 
 @app.command()
@@ -68,7 +71,7 @@ def build(board: Board) -> None:
     write(board / "leaderboard.json", text + "\n")
     write(board / "README.md", page(wanted.name, wanted.title, ranked, results))
     for label, rows in ranked.items():
-        write(board / f"{label}.svg", chart(f"{wanted.title}: {label}", rows))
+        write(board / picture(label), chart(f"{wanted.title}: {label}", rows))
         show(label, score_rows(rows), SCORE_COLUMNS)
 
 
@@ -81,26 +84,35 @@ def page(
     """Return a board's README.md."""
     from benchbench.cli.tables import SCORE_COLUMNS, markdown, score_rows
 
-    parts = [f"# {title}", "", f"Built by `benchbench leaderboard build leaderboards/{name}`."]
+    parts = [
+        f"# {escape(title)}",
+        "",
+        f"Built by `benchbench leaderboard build leaderboards/{name}`.",
+    ]
     for label, rows in ranked.items():
-        result = next(r for r in results if r.spec.task.label == label)
+        result = next(r for r in results if r.run_id in rows[0].run_ids)
         engine = result.spec.engine
         parts += [
             "",
-            f"## {label}",
+            f"## {escape(label)}",
             "",
             f"{result.metric} ×100 on {result.run.model.name}, n = {result.n}, "
-            f"data: {result.spec.data.source}, task version {result.spec.version}, served by "
+            f"data: {result.spec.data.source}, task version {result.spec.task.version}, served by "
             f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
             f"95 %, bootstrapped over each {result.cluster}; “to full” is the paired difference "
             "to full finetuning on the same samples. Parity is the largest difference between a "
             "log-probability as trained and as served.",
             "",
-            f"![scores with their intervals]({label}.svg)",
+            f"![scores with their intervals]({picture(label)})",
             "",
             markdown(score_rows(rows), SCORE_COLUMNS),
         ]
     return "\n".join(parts) + "\n"
+
+
+def picture(label: str) -> str:
+    """Return a file name for a task's picture; labels may be a stranger's."""
+    return re.sub(r"[^\w@.-]", "_", label).strip(".") + ".svg"
 
 
 def write(path: Path, text: str) -> None:

@@ -58,7 +58,7 @@ def show(
     ]
     if not details:
         known = [*registry.methods, *registry.models, *registry.tasks]
-        raise UnknownName("method, model or task", name, known)
+        raise UnknownName("name", name, known)
     if as_json:
         typer.echo(json.dumps(details, indent=1))
         return
@@ -94,7 +94,9 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
     origin = registry.origins[kind.value.removesuffix("s"), name]
     detail = {"kind": kind.value.removesuffix("s"), "name": name, **asdict(origin)}
     if kind is Kind.models:
-        facts = asdict(item) | {"path": Path(item.path).name if "/" in item.path else item.path}
+        # A folder of this machine says nothing to others; a hub id does.
+        where = Path(item.path).name if Path(item.path).is_absolute() else item.path
+        facts = asdict(item) | {"path": where}
         return [detail | facts]
     detail |= {"description": _paragraphs(item), "source": item.source}
     detail["parameters"] = {

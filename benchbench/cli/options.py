@@ -13,6 +13,15 @@ NoPlugin = Annotated[
     typer.Option("--no-plugin", metavar="NAME", help="Leave a plugin out (repeatable)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for machines.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="BENCHBENCH_DATA",
+        metavar="DIR",
+        help="Data root, one subfolder a data set.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the runs.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import Json, NoPlugin, Out, load_registry
+from benchbench.cli.options import Data, Json, NoPlugin, Out, load_registry
 from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ def run(
     engine: Annotated[
         str | None, typer.Option(help="vllm, transformers, or auto (default).")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="BENCHBENCH_DATA", metavar="DIR", help="Data root, one subfolder a data set."
-        ),
-    ] = None,
+    data: Data = None,
     out: Out = Path("runs"),
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
@@ -141,7 +136,7 @@ def print_tables(report: "Report", store: Any) -> None:
     from benchbench.leaderboard import tables as rank_all
 
     for label, rows in rank_all(report.known_runs, report.known_results).items():
-        primary = next(r for r in report.known_results if r.spec.task.label == label)
+        primary = next(r for r in report.known_results if r.run_id in rows[0].run_ids)
         title = (
             f"{label} on {report.plan.model.spec.name}: {primary.metric} ×100, "
             f"n = {primary.n}, data: {primary.spec.data.source}"
@@ -149,10 +144,11 @@ def print_tables(report: "Report", store: Any) -> None:
         tables.show(title, tables.score_rows(rows), tables.SCORE_COLUMNS)
     for record in report.runs:
         if record.status != "done":
-            print(
-                f"{record.spec.method.name} (seed {record.spec.seed}): "
-                f"{record.status}: {record.reason}"
-            )
+            print(f"{record.label}: {record.status}: {record.reason}")
+        if record.run_id in report.refused:
+            print(f"{record.label}: not served: {report.refused[record.run_id]}")
+    if not report.results:
+        return
     print("records:")
     for result in report.results:
         print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
@@ -162,7 +158,10 @@ def print_json(report: "Report", store: Any) -> None:
     """Print an array with one object a result, and one a run that left none."""
     runs = {record.run_id: record for record in report.runs}
     rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
-    rows += [_failure_json(r) for r in report.runs if r.status != "done"]
+    rows += [_failure_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
+    rows += [
+        _failure_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()
+    ]
     json.dump(rows, sys.stdout, indent=1, allow_nan=False)
     print()
 
@@ -176,7 +175,7 @@ def _result_json(result: Any, record: Any, store: Any) -> dict[str, Any]:
         "model": result.run.model.name,
         "task": result.spec.task.name,
         "protocol": result.spec.task.protocol,
-        "task_version": result.spec.version,
+        "task_version": result.spec.task.version,
         "metric": result.metric,
         "score": score.value,
         "ci": [score.low, score.high],
@@ -199,7 +198,7 @@ def _result_json(result: Any, record: Any, store: Any) -> dict[str, Any]:
     }
 
 
-def _failure_json(record: Any) -> dict[str, Any]:
+def _failure_json(record: Any, status: str, reason: str) -> dict[str, Any]:
     return {
         "method": record.spec.method.name,
         "params": dict(record.spec.method.params),
@@ -212,8 +211,8 @@ def _failure_json(record: Any) -> dict[str, Any]:
         "n": 0,
         "seed": record.spec.seed,
         "run_id": record.run_id,
-        "status": record.status,
-        "reason": record.reason,
+        "status": status,
+        "reason": reason,
         "parity": None,
     }
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 from benchbench.leaderboard import Interval, Row
 
@@ -39,7 +40,7 @@ def aligned(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str
 def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
     """Return a Markdown table."""
     lines = [columns, ["---"] * len(columns), *([row[c] for c in columns] for row in rows)]
-    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    escaped = ([escape(cell, quote=False).replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchbench.errors import BadParameter, MissingExtra
+from benchbench.errors import BadParameter, EngineError, MissingExtra
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
 from benchbench.task import Generation
@@ -80,15 +80,20 @@ class Engine(Protocol):
 
 
 def choose_engine(name: str, model: Path) -> tuple[str, str]:
-    """Return the engine for a model and why; raises BadParameter or MissingExtra.
+    """Return the engine for a model and why; raises BadParameter, EngineError or MissingExtra.
 
-    ``auto`` is vLLM wherever it is installed and the model is decoder-only.
+    ``auto`` is vLLM wherever it is installed.
     """
     import importlib.util
     import json
 
     if name not in (*ENGINES, "auto"):
         raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
+    if json.loads((model / "config.json").read_text()).get("is_encoder_decoder"):
+        raise EngineError(
+            f"{model.name!r} is an encoder-decoder model, which is not supported yet; choose a "
+            "decoder-only model."
+        )
     installed = importlib.util.find_spec("vllm") is not None
     if name == "vllm" and not installed:
         raise MissingExtra("vllm", "vllm")
@@ -96,30 +101,18 @@ def choose_engine(name: str, model: Path) -> tuple[str, str]:
         return name, "as asked for"
     if not installed:
         return "transformers", "because vllm is not installed"
-    if json.loads((model / "config.json").read_text()).get("is_encoder_decoder"):
-        return "transformers", "because vllm serves no encoder-decoder models"
-    return "vllm", "the fastest that serves this model"
+    return "vllm", "the fastest that is installed"
 
 
 def open_engine(name: str, settings: EngineSettings, checkpoints: Sequence[Checkpoint]) -> Engine:
-    """Open an engine by name and load the checkpoints it will serve."""
-    engine: Engine
+    """Open an engine by name; it is dimensioned for the checkpoints, which are loaded next."""
     if name == "vllm":
         from benchbench.engines.vllm import VllmEngine
 
-        engine = VllmEngine(settings, checkpoints)
-    elif name == "transformers":
-        from benchbench.engines.transformers import TransformersEngine
+        return VllmEngine(settings, checkpoints)
+    from benchbench.engines.transformers import TransformersEngine
 
-        engine = TransformersEngine(settings)
-    else:
-        raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
-    try:
-        engine.load(checkpoints)
-    except BaseException:
-        engine.close()
-        raise
-    return engine
+    return TransformersEngine(settings)
 
 
 def engine_spec(name: str, precision: Precision) -> EngineSpec:
@@ -133,5 +126,7 @@ def engine_spec(name: str, precision: Precision) -> EngineSpec:
             found = version(distribution)
         except PackageNotFoundError:
             continue
+        if name == "transformers":  # vLLM pins what it computes with, transformers does not
+            found += f" (torch {version('torch')}, peft {version('peft')})"
         return EngineSpec(name=name, version=found, dtype=precision, device=device())
     raise MissingExtra(name, "vllm" if name == "vllm" else "train")

@@ -19,7 +19,7 @@ from benchbench.engines.architecture import (
     Shape,
     brief,
     read_finite,
-    refuse_pickles,
+    refuse_others,
 )
 from benchbench.errors import CheckpointError
 
@@ -56,7 +56,7 @@ class Adapter:
 
 def check_adapter(folder: Path, base: Architecture) -> Adapter:
     """Raise CheckpointError unless the folder holds a whole, finite, plain LoRA of the base."""
-    refuse_pickles(folder)
+    refuse_others(folder)
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{str(folder)!r} lacks {WEIGHTS}; save the adapter again.")

@@ -16,8 +16,8 @@ from benchbench.errors import BenchbenchError, CheckpointError, ModelError
 FLOATS = ("F64", "F32", "F16", "BF16")
 """Number formats weights may have, as safetensors writes them."""
 
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-"""Files that may run code when they are read."""
+SERVED = (".safetensors", ".json")
+"""Files a checkpoint may hold; others, such as pickles, may run code when they are read."""
 
 UNLIKE = frozenset(
     "_name_or_path architectures bos_token_id dtype eos_token_id pad_token_id torch_dtype "
@@ -161,14 +161,16 @@ def read_finite(path: Path) -> dict[str, Shape]:
     return shapes
 
 
-def refuse_pickles(folder: Path) -> None:
+def refuse_others(folder: Path) -> None:
     """Raise CheckpointError for a folder that is missing or holds anything but plain data."""
     if not folder.is_dir():
         raise CheckpointError(f"there is no checkpoint in {str(folder)!r}; run again to train it.")
-    if found := sorted(path.name for path in folder.rglob("*") if path.suffix in PICKLES):
+    if found := sorted(
+        path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in SERVED
+    ):
         raise CheckpointError(
-            f"{str(folder)!r} holds {found[0]}, which may run code when it is read; only "
-            ".safetensors and .json files are served."
+            f"{str(folder)!r} holds {found[0]}; only .safetensors and .json files are served, as "
+            "others may run code when they are read."
         )
 
 

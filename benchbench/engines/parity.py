@@ -16,7 +16,7 @@ from typing import Any
 
 from benchbench.engines import Engine
 from benchbench.errors import StoreError
-from benchbench.record import Parity
+from benchbench.record import Checkpoint, Parity
 from benchbench.specs import Precision
 
 TEXTS = (
@@ -83,23 +83,22 @@ def token_logprobs(model: Any, prompts: Sequence[Sequence[int]]) -> list[list[fl
     return rows
 
 
-def check(engine: Engine, checkpoint: str, reference: Reference) -> Parity:
+def check(engine: Engine, checkpoint: Checkpoint, reference: Reference) -> Parity:
     """Compare what an engine serves under a checkpoint's name with what was trained.
 
     It passes if no token differs by more than the tolerance, and if a trained checkpoint is at
     least twice as far from the base model as from what was trained.
     """
-    served = engine.logprobs(checkpoint, reference.prompts)
+    served = engine.logprobs(checkpoint.run_id, reference.prompts)
     difference = largest_difference(served, reference.trained)
     effect = largest_difference(served, reference.base)
     tolerance = TOLERANCE[engine.spec.dtype]
-    is_base = reference.base == reference.trained
     return Parity(
         tokens=sum(map(len, reference.trained)),
         max_difference=difference if math.isfinite(difference) else None,
         effect=effect if math.isfinite(effect) else None,
         tolerance=tolerance,
-        passed=difference <= tolerance and (is_base or effect > 2 * difference),
+        passed=difference <= tolerance and (checkpoint.route == "base" or effect > 2 * difference),
     )
 
 

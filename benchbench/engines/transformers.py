@@ -96,11 +96,15 @@ class TransformersEngine:
         self._live = ""
 
     def _read_model(self) -> Any:
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GenerationConfig
 
         model: Any = AutoModelForCausalLM.from_pretrained(
             self._settings.model, dtype=self._dtype, local_files_only=True, use_safetensors=True
         )
+        # What a request leaves open would be filled in from the folder's generation_config.json,
+        # such as a repetition penalty that vLLM is told to ignore too.
+        empty: Any = GenerationConfig
+        model.generation_config = empty()
         return model.to(hardware.device()).eval()
 
     def _read_weights(self, checkpoint: Checkpoint) -> None:

@@ -7,7 +7,7 @@ swapped into the live model, one checkpoint after the other.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from benchbench.engines.architecture import Architecture
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm_calls import RANKS, Output, Vllm
 from benchbench.engines.weights import check_weights
-from benchbench.errors import BenchbenchError, CheckpointError, EngineError
+from benchbench.errors import BenchbenchError, CheckpointError, CheckpointOverflow, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.task import Generation
 
@@ -46,18 +46,13 @@ class VllmEngine:
         """Run id -> name, number and folder of its adapter."""
         self._numbers = count(1)
         self._live = BASE
-        adapters = [
-            check_adapter(checkpoint.folder, self._base)
-            for checkpoint in checkpoints
-            if checkpoint.route == "lora"
-        ]
-        self._vllm: Vllm | None = self._open(adapters)
+        self._vllm: Vllm | None = self._open(self._good_adapters(checkpoints))
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints, first by our own rules, adapters then by vLLM's."""
         for checkpoint in checkpoints:
             if checkpoint.route == "lora":
-                check_adapter(checkpoint.folder, self._base)
+                _servable(checkpoint, self._base)
                 self._add(checkpoint)
             elif checkpoint.route == "weights":
                 check_weights(checkpoint.folder, self._base, self._settings.model)
@@ -87,6 +82,15 @@ class VllmEngine:
         if self._vllm is not None:
             self._vllm.close()
             self._vllm = None
+
+    def _good_adapters(self, checkpoints: Sequence[Checkpoint]) -> list[Adapter]:
+        """Return the adapters there will be; what is wrong with the others, ``load`` says."""
+        adapters = []
+        for checkpoint in checkpoints:
+            if checkpoint.route == "lora":
+                with suppress(CheckpointError):
+                    adapters.append(_servable(checkpoint, self._base))
+        return adapters
 
     def _open(self, adapters: Sequence[Adapter]) -> Vllm:
         options: dict[str, Any] = {
@@ -160,9 +164,10 @@ class VllmEngine:
         if any(math.isnan(value) for output in outputs for value in output.logprobs):
             assert self._vllm is not None
             self._vllm.clear()
-            raise CheckpointError(
+            raise CheckpointOverflow(
+                request.checkpoint,
                 f"run {request.checkpoint} produced log-probabilities that are not numbers: its "
-                "weights overflow. Its results do not count; lower its learning rate."
+                "weights overflow. Its results do not count; lower its learning rate.",
             )
         rows = [output.tokens for output in outputs]
         return self._decoder.completion(request.id, rows, request.generation)
@@ -237,15 +242,19 @@ def sampling(request: Request) -> Mapping[str, Any]:
     }
 
 
+def _servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:
+    adapter = check_adapter(checkpoint.folder, base)
+    if adapter.rank > RANKS[-1]:
+        raise CheckpointError(
+            f"the adapter of run {checkpoint.run_id} has rank {adapter.rank}; vLLM serves up to "
+            f"{RANKS[-1]}. Use --engine transformers."
+        )
+    return adapter
+
+
 def allowed_rank(rank: int) -> int:
     """Return the smallest maximum that vLLM allows; larger ones cost time and memory."""
-    fitting = [allowed for allowed in RANKS if allowed >= rank]
-    if not fitting:
-        raise EngineError(
-            f"vLLM serves adapters up to rank {RANKS[-1]}, this one has {rank}; "
-            "use --engine transformers."
-        )
-    return fitting[0]
+    return min(allowed for allowed in RANKS if allowed >= rank)
 
 
 def _first_line(error: BaseException) -> str:

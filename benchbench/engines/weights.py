@@ -13,7 +13,7 @@ from benchbench.engines.architecture import (
     open_tensors,
     read_config,
     read_finite,
-    refuse_pickles,
+    refuse_others,
     weight_files,
 )
 from benchbench.errors import CheckpointError, ModelError
@@ -21,7 +21,7 @@ from benchbench.errors import CheckpointError, ModelError
 
 def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
     """Raise CheckpointError unless the folder holds finite weights of the base architecture."""
-    refuse_pickles(folder)
+    refuse_others(folder)
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
             f"{str(folder)!r} holds an adapter beside full weights, and engines differ in what "

@@ -20,7 +20,7 @@ NOT_SERVED = ("README.md", ".gitattributes")
 
 def export(job: TrainJob, method: Method, model: Any) -> Artefact:
     """Write the checkpoint, whole or not at all, and identify it by its content."""
-    if method.route == "weights" and job.spec.train and job.spec.train.precision == "bfloat16":
+    if method.route == "weights" and job.spec.precision == "bfloat16":
         import torch
 
         model.to(torch.bfloat16)  # what the engine computes with; the masters were float32

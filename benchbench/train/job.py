@@ -44,6 +44,13 @@ class TrainJob:
         """One JSON line a step: step, loss, learning_rate, seconds."""
         return self.folder / "train.jsonl"
 
+    def publishable(self, text: str) -> str:
+        """Return a reason without this machine's paths, at most 500 characters: it is published."""
+        places = ((self.folder, "RUN"), (self.model, self.spec.model.name), (Path.home(), "~"))
+        for path, name in places:
+            text = text.replace(str(path.absolute()), name)
+        return text if len(text) <= 500 else f"{text[:499]}…"
+
     @property
     def log(self) -> Path:
         """What the process and its libraries wrote to stderr."""
@@ -68,6 +75,8 @@ class Outcome:
     status: Status
     reason: str = ""
     """Why the status is not ``done``."""
+    killed: bool = False
+    """Whether somebody ended the process: no result, and the same job goes on from there."""
     cost: Cost | None = None
     artefact: Artefact | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)

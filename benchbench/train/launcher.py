@@ -12,6 +12,9 @@ from pathlib import Path
 from benchbench import hardware
 from benchbench.train.job import Outcome, Progress, TrainJob, read, write
 
+KILLS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+"""Ends that somebody or a scheduler chose; a crash has other signals."""
+
 
 def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
     """Train, or continue where an earlier call was killed, and return how it ended.
@@ -103,7 +106,10 @@ def _death(job: TrainJob, code: int, start: int, memory_ran_out: bool) -> Outcom
     return Outcome(
         run_id=job.spec.id,
         status=status,  # type: ignore[arg-type]
-        reason=f"{reason}; {job.log.name} ends with: {last[:300]}" if last else reason,
+        reason=job.publishable(
+            f"{reason}; {job.log.name} ends with: {last[:300]}" if last else reason
+        ),
+        killed=_signal_name(-code) in KILLS and status == "failed",
         environment={"packages": hardware.versions()},
     )
 

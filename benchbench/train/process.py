@@ -68,14 +68,14 @@ def _untuned(job: TrainJob, report: Report) -> tuple[Cost, Artefact]:
     """Describe the base model as it is; kept apart because it needs none of the training."""
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
-    base = trainer.logprobs(model, prompts, hardware.precision())
+    base = trainer.logprobs(model, prompts, job.spec.precision)
     artefact.write_reference(job, prompts, base, base)
     return count_parameters(model.requires_grad_(False)), artefact.of_base(job.model)
 
 
 def _trained(job: TrainJob, method: Method, report: Report) -> tuple[Cost, Artefact]:
     assert job.spec.train is not None
-    precision = job.spec.train.precision
+    precision = job.spec.precision
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
     # From the model as it came: some methods change the base weights, or start elsewhere.
@@ -111,13 +111,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _describe(error: Exception, job: TrainJob) -> str:
-    """Return an error as one line without this machine's paths: reasons are published."""
+    """Return an error as one line."""
     text = " ".join(str(error).split())
-    for path, name in ((job.folder, "RUN"), (job.model, job.spec.model.name), (Path.home(), "~")):
-        text = text.replace(str(path.absolute()), name)
     if not isinstance(error, BenchbenchError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text if len(text) <= 500 else f"{text[:499]}…"
+    return job.publishable(text)
 
 
 def _report_to(descriptor: int) -> Report:

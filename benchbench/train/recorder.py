@@ -96,6 +96,13 @@ def peak_memory() -> tuple[int | None, Literal["cuda_allocated", "rss"]]:
 
         return torch.cuda.max_memory_allocated(), "cuda_allocated"
     try:
+        # Not getrusage, whose figure begins with what the parent held before it started this one.
+        status = Path("/proc/self/status").read_text()
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024, "rss"
+    except (OSError, StopIteration):
+        pass  # not on Linux
+    try:
         import resource
     except ImportError:  # not on Windows
         return None, "rss"

@@ -1,0 +1,98 @@
+"""Opens one engine for all checkpoints of a base model, proves that it serves them, scores them.
+
+A checkpoint that must not be served is left out and named; the others go on without it.
+"""
+
+from collections.abc import Sequence
+
+from benchbench import evaluate
+from benchbench.engines import Engine, EngineSettings, open_engine
+from benchbench.engines.parity import Reference, check
+from benchbench.errors import CheckpointError, CheckpointOverflow
+from benchbench.evaluate import Job
+from benchbench.plan import Plan
+from benchbench.record import EngineSpec, Parity
+from benchbench.reporter import Reporter
+from benchbench.store import Store
+
+Refused = dict[str, str]
+"""Run id -> why its checkpoint is not served."""
+
+
+def serve(
+    plan: Plan, engine: EngineSpec, jobs: Sequence[Job], store: Store, reporter: Reporter
+) -> Refused:
+    """Score all jobs; the results are in the store, and what could not be served is returned."""
+    checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
+    reporter.say(f"starting {engine.name} for {len(checkpoints)} checkpoints")
+    server = open_engine(engine.name, _settings(plan, jobs, engine), checkpoints)
+    refused: Refused = {}
+    try:
+        for checkpoint in checkpoints:
+            try:
+                server.load([checkpoint])
+            except CheckpointError as error:
+                refused[checkpoint.run_id] = str(error)
+        left = _left(jobs, refused, store)
+        parities = _prove(server, left, store, reporter)
+        while left:
+            try:
+                _evaluate(server, left, parities, store, reporter)
+                break
+            except CheckpointOverflow as error:
+                refused[error.run_id] = str(error)
+                left = _left(jobs, refused, store)
+    finally:
+        server.close()
+    return refused
+
+
+def _left(jobs: Sequence[Job], refused: Refused, store: Store) -> list[Job]:
+    """Return the jobs that may be served and have no result yet."""
+    return [
+        job
+        for job in jobs
+        if job.run.run_id not in refused and store.result(job.run.run_id, job.spec) is None
+    ]
+
+
+def _settings(plan: Plan, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
+    longest = max(
+        max(len(prompt.tokens) for prompt in job.prompts) + job.split.protocol.generation.max_tokens
+        for job in jobs
+    )
+    return EngineSettings(
+        model=plan.model.folder, precision=engine.dtype, max_tokens=max(longest, 128)
+    )
+
+
+def _prove(
+    engine: Engine, jobs: Sequence[Job], store: Store, reporter: Reporter
+) -> dict[str, Parity]:
+    """Compare what is served with what was trained, for each run once."""
+    parities: dict[str, Parity] = {}
+    for run_id, job in {job.run.run_id: job for job in jobs}.items():
+        reference = Reference.read(store.run_folder(run_id) / "parity.json")
+        parities[run_id] = check(engine, job.checkpoint, reference)
+        if not parities[run_id].passed:
+            reporter.say(
+                f"{job.run.label}: what {engine.spec.name} serves is not what was trained, or is "
+                "the base model still (largest difference of a log-probability to the trained "
+                f"model {parities[run_id].max_difference}, to the base model "
+                f"{parities[run_id].effect}); its score is not publishable"
+            )
+    return parities
+
+
+def _evaluate(
+    engine: Engine,
+    jobs: Sequence[Job],
+    parities: dict[str, Parity],
+    store: Store,
+    reporter: Reporter,
+) -> None:
+    total = sum(len(job.split.samples) for job in jobs)
+    runs = len({job.run.run_id for job in jobs})
+    with reporter.bar(f"evaluating {runs} checkpoints", total) as update:
+        for _ in evaluate.evaluate(engine, jobs, parities, store, lambda n: update(n, total, "")):
+            pass
