@@ -1,0 +1,17 @@
+"""nano: the small base model that comes with benchbench, so that everything runs anywhere."""
+
+from pathlib import Path
+
+from benchbench import Model, hookimpl
+
+
+@hookimpl
+def register_models() -> list[Model]:
+    return [
+        Model(
+            name="nano",
+            path=str(Path(__file__).parent / "weights"),
+            learning_rate_factor=30.0,
+            description="Llama of 4 M parameters, pretrained on text made by this project",
+        )
+    ]
