@@ -149,8 +149,8 @@ def test_a_wrong_request_is_one_sentence_and_writes_nothing(name: str, command: 
 DATA = {
     "truncated": ("task_train.json", '{"Definition": ["Say', "task_train.json"),
     "no instances": ("task_train.json", {"Instances": []}, "Instances"),
-    "key": ("task_test.json", {"Definition": None}, "task_test.json.*Definition"),
-    "type": ("task_train.json", {"Instances": "many"}, "task_train.json.*Instances"),
+    "key": ("task_test.json", {"Definition": None}, "Definition.*task_test.json"),
+    "type": ("task_train.json", {"Instances": "many"}, "Instances.*task_train.json"),
     "empty split": ("../splits/default/train_tasks.txt", "", "train_tasks.txt"),
     "missing task": ("../splits/default/test_tasks.txt", "task9\n", "task9"),
 }

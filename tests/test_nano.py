@@ -180,7 +180,7 @@ def test_model_runs_on_a_long_prompt(tokenizer):
 
 TINY = (
     "--batch 2 --length 32 --hidden 64 --intermediate 64 --layers 1 --vocabulary 400 "
-    "--steps 2 --warm-up 1 --save-every 1"
+    "--steps 2 --warm-up 1 --save-every 1 --threads 1"
 ).split()
 
 

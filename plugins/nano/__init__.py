@@ -12,6 +12,6 @@ def register_models() -> list[Model]:
             name="nano",
             path=str(Path(__file__).parent / "weights"),
             learning_rate_factor=30.0,
-            description="Llama of 4 M parameters, pretrained on text made by this project",
+            description="Llama of 2.3 M parameters, pretrained on text made by this project",
         )
     ]
