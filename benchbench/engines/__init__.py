@@ -5,12 +5,12 @@ request is sent, and answers requests that each name their checkpoint, so that o
 whatever can be mixed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchbench.errors import BadParameter, EngineError, MissingExtra
+from benchbench.errors import BadParameter, CheckpointOverflow, EngineError, MissingExtra
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
 from benchbench.task import Generation
@@ -42,7 +42,9 @@ class Completion:
 
     id: str
     texts: tuple[str, ...]
+    """Without special tokens, up to the first stop text."""
     tokens: tuple[tuple[int, ...], ...]
+    """What was generated, down to the token that ended it."""
     finish_reasons: tuple[str, ...]
     """``stop`` (end of sequence or a stop text) or ``length``."""
 
@@ -70,10 +72,16 @@ class Engine(Protocol):
         """Check and preload checkpoints; raises CheckpointError, and the engine lives on."""
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Yield completions as they finish, in any order."""
+        """Yield completions as they finish, in any order.
+
+        A checkpoint that computes NaN gets none: CheckpointOverflow names it, after all others.
+        """
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Return ln p(token | tokens before) for every token of each prompt but the first."""
+        """Return ln p(token | tokens before) for every token of each prompt but the first.
+
+        Prompts are shorter than ``max_tokens``. A broken checkpoint's may be NaN.
+        """
 
     def close(self) -> None:
         """Free what the engine holds; it cannot be used afterwards."""
@@ -130,3 +138,36 @@ def engine_spec(name: str, precision: Precision) -> EngineSpec:
             found += f" (torch {version('torch')}, peft {version('peft')})"
         return EngineSpec(name=name, version=found, dtype=precision, device=device())
     raise MissingExtra(name, "vllm" if name == "vllm" else "train")
+
+
+def check_requests(
+    requests: Sequence[Request], loaded: Container[str], settings: EngineSettings
+) -> None:
+    """Raise EngineError for requests that no engine can answer rightly."""
+    if len({request.id for request in requests}) < len(requests):
+        raise EngineError("two requests have the same id; give each its own.")
+    for request in requests:
+        if request.checkpoint not in loaded:
+            raise EngineError(f"run {request.checkpoint} is not loaded; load its checkpoint first.")
+        # vLLM would generate fewer tokens than asked for, and not say so.
+        total = len(request.prompt) + request.generation.max_tokens
+        if not request.prompt or total > settings.max_tokens:
+            raise EngineError(
+                f"request {request.id} has a prompt of {len(request.prompt)} tokens and generates "
+                f"{request.generation.max_tokens}; a prompt must not be empty, and both together "
+                f"take at most {settings.max_tokens} tokens in this engine."
+            )
+
+
+def samples(request: Request) -> int:
+    """Return how many completions to compute: greedy ones are all the same, so one."""
+    return request.generation.n if request.generation.temperature > 0 else 1
+
+
+def overflow(run_id: str) -> CheckpointOverflow:
+    """Return the error for a checkpoint whose finite weights compute NaN."""
+    return CheckpointOverflow(
+        run_id,
+        f"run {run_id} produced log-probabilities that are not numbers: its weights overflow. Its "
+        "results do not count; lower its learning rate.",
+    )

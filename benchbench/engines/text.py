@@ -1,50 +1,74 @@
 """From token ids to text: the one place, so that no engine's own decoding makes a difference."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchbench.engines import Completion
+from benchbench.errors import ModelError
 from benchbench.task import Generation
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes for one model. A completion ends at the tokenizer's end-of-sequence token."""
+    """Decodes for one model."""
 
     tokenizer: Any
+    ends: tuple[int, ...]
+    """Tokens that end a completion: the tokenizer's end of sequence and those that the folder's
+    generation_config.json adds (a chat model's end of turn). Nothing else of that file counts."""
 
     @classmethod
     def of(cls, model: Path) -> "Decoder":
         from transformers import AutoTokenizer
 
-        return cls(AutoTokenizer.from_pretrained(model, local_files_only=True))
-
-    @property
-    def end(self) -> int:
-        end: int = self.tokenizer.eos_token_id
-        return end
+        tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        return cls(tokenizer, tuple(sorted({tokenizer.eos_token_id, *_more_ends(model)} - {None})))
 
     def completion(
         self, request: str, rows: Iterable[Sequence[int]], generation: Generation
     ) -> Completion:
-        """Read what an engine generated for a request; what follows an end is padding."""
-        tokens = tuple(self._until_end(row) for row in rows)
-        texts = [self.tokenizer.decode(list(row), skip_special_tokens=True) for row in tokens]
-        stops = [[p for s in generation.stop if (p := text.find(s)) >= 0] for text in texts]
+        """Read what an engine generated for a request, down to what ended it."""
+        tokens = tuple(tuple(row) for row in rows)
+        texts = [
+            self.tokenizer.decode(self._words(row), skip_special_tokens=True) for row in tokens
+        ]
+        cut = [first_stop(text, generation.stop) for text in texts]
         return Completion(
             id=request,
-            texts=tuple(
-                t[: min(places)] if places else t for t, places in zip(texts, stops, strict=True)
-            ),
+            texts=tuple(text[:place] for text, place in zip(texts, cut, strict=True)),
             tokens=tokens,
             finish_reasons=tuple(
-                "stop" if places or self.end in row else "length"
-                for row, places in zip(tokens, stops, strict=True)
+                "stop" if place is not None or row[-1:] in self._lasts else "length"
+                for row, place in zip(tokens, cut, strict=True)
             ),
         )
 
-    def _until_end(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        tokens = tuple(tokens)
-        return tokens[: tokens.index(self.end) + 1] if self.end in tokens else tokens
+    @property
+    def _lasts(self) -> set[tuple[int, ...]]:
+        return {(end,) for end in self.ends}
+
+    def _words(self, row: tuple[int, ...]) -> list[int]:
+        """Leave out the end, which need not be a special token."""
+        return list(row[:-1] if row[-1:] in self._lasts else row)
+
+
+def first_stop(text: str, stops: Iterable[str]) -> int | None:
+    """Return where the stop text begins that is complete first, or None."""
+    found = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
+    return min(found)[1] if found else None
+
+
+def _more_ends(model: Path) -> list[Any]:
+    path = model / "generation_config.json"
+    if not path.exists():
+        return []
+    try:
+        found = json.loads(path.read_text()).get("eos_token_id")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{str(path)!r} cannot be read ({error}); mend or delete that file."
+        ) from error
+    return found if isinstance(found, list) else [found]

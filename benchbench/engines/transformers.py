@@ -1,17 +1,26 @@
 """The reference engine: transformers, one batch at a time; slow, and right for every model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchbench import hardware
-from benchbench.engines import Completion, EngineSettings, Request, engine_spec, parity
+from benchbench.engines import (
+    Completion,
+    EngineSettings,
+    Request,
+    check_requests,
+    engine_spec,
+    overflow,
+    parity,
+    samples,
+)
 from benchbench.engines.adapters import check_adapter
 from benchbench.engines.architecture import Architecture, weight_files
+from benchbench.engines.rows import Row, Rows
 from benchbench.engines.text import Decoder
 from benchbench.engines.weights import check_weights
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
-from benchbench.task import Generation
 
 
 class TransformersEngine:
@@ -48,16 +57,22 @@ class TransformersEngine:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions batch by batch, requests of like length together."""
-        by_kind: dict[tuple[str, Generation], list[Request]] = {}
+        check_requests(requests, self._checkpoints, self._settings)
+        broken: set[str] = set()
+        by_checkpoint: dict[str, list[Request]] = {}
         for request in requests:
-            by_kind.setdefault((request.checkpoint, request.generation), []).append(request)
-        for (run_id, generation), group in by_kind.items():
+            by_checkpoint.setdefault(request.checkpoint, []).append(request)
+        for run_id, group in by_checkpoint.items():
             self._activate(run_id)
             group.sort(key=lambda request: len(request.prompt))
-            # A sampled row depends on the random state, and that on its neighbours.
-            size = self._settings.batch_size if generation.temperature == 0 else 1
-            for start in range(0, len(group), size):
-                yield from self._batch(group[start : start + size], generation)
+            for batch in self._batches(group):
+                rows = self._generate(batch)
+                if any(row.is_nan for row in rows):
+                    broken.add(run_id)
+                    break
+                yield from self._completions(batch, rows)
+        if broken:
+            raise overflow(min(broken))
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         self._activate(checkpoint)
@@ -120,47 +135,47 @@ class TransformersEngine:
             )
         self._model.tie_weights()
 
-    def _batch(self, requests: Sequence[Request], generation: Generation) -> Iterator[Completion]:
+    def _batches(self, requests: Sequence[Request]) -> Iterator[list[Request]]:
+        """Split requests into batches of as many rows as the settings allow, or one request."""
+        batch: list[Request] = []
+        for request in requests:
+            if batch and sum(map(samples, [*batch, request])) > self._settings.batch_size:
+                yield batch
+                batch = []
+            batch.append(request)
+        yield batch
+
+    def _generate(self, requests: Sequence[Request]) -> list[Row]:
         import torch
-        from transformers import set_seed
-
-        width = max(len(request.prompt) for request in requests)
-        ids = torch.zeros((len(requests), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, request in enumerate(requests):
-            ids[row, width - len(request.prompt) :] = torch.tensor(request.prompt)
-            mask[row, width - len(request.prompt) :] = 1
-        if generation.temperature > 0:
-            set_seed(requests[0].seed)
-        with torch.no_grad():
-            rows = self._model.generate(
-                input_ids=ids.to(self._model.device),
-                attention_mask=mask.to(self._model.device),
-                generation_config=self._config(generation),
-                tokenizer=self._decoder.tokenizer if generation.stop else None,
-            )[:, width:].tolist()
-        for number, request in enumerate(requests):
-            own = rows[number * generation.n : (number + 1) * generation.n]
-            yield self._decoder.completion(request.id, own, generation)
-
-    def _config(self, generation: Generation) -> Any:
-        """Say everything, so that a model folder's own generation_config changes nothing."""
         from transformers import GenerationConfig
 
-        sampling: Mapping[str, Any] = {"do_sample": False}
-        if generation.temperature > 0:
-            sampling = {
-                "do_sample": True,
-                "temperature": generation.temperature,
-                "top_p": generation.top_p,
-                "top_k": 0,
-            }
+        rows = [Row(request, n) for request in requests for n in range(samples(request))]
+        width = max(len(row.request.prompt) for row in rows)
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            ids[number, width - len(row.request.prompt) :] = torch.tensor(row.request.prompt)
+            mask[number, width - len(row.request.prompt) :] = 1
         build: Any = GenerationConfig
-        return build(
-            max_new_tokens=generation.max_tokens,
-            num_return_sequences=generation.n,
-            eos_token_id=self._decoder.end,
-            pad_token_id=self._decoder.end,
-            stop_strings=list(generation.stop) or None,
-            **sampling,
-        )
+        batch = Rows(rows, self._decoder)
+        with torch.no_grad():
+            self._model.generate(
+                input_ids=ids.to(self._model.device),
+                attention_mask=mask.to(self._model.device),
+                generation_config=build(
+                    do_sample=False,
+                    max_new_tokens=max(row.request.generation.max_tokens for row in rows),
+                    pad_token_id=self._decoder.ends[0],
+                ),
+                logits_processor=[batch.choose],
+                stopping_criteria=[batch.finished],
+            )
+        return rows
+
+    def _completions(
+        self, requests: Sequence[Request], rows: Sequence[Row]
+    ) -> Iterator[Completion]:
+        for request in requests:
+            own = [row.tokens for row in rows if row.request is request]
+            own *= request.generation.n // len(own)
+            yield self._decoder.completion(request.id, own, request.generation)

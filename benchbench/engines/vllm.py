@@ -6,25 +6,37 @@ swapped into the live model, one checkpoint after the other.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from benchbench import hardware
-from benchbench.engines import Completion, EngineSettings, Request, engine_spec
+from benchbench.engines import (
+    Completion,
+    EngineSettings,
+    Request,
+    check_requests,
+    engine_spec,
+    overflow,
+    samples,
+)
 from benchbench.engines.adapters import Adapter, check_adapter
 from benchbench.engines.architecture import Architecture
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm_calls import RANKS, Output, Vllm
 from benchbench.engines.weights import check_weights
-from benchbench.errors import BenchbenchError, CheckpointError, CheckpointOverflow, EngineError
+from benchbench.errors import BenchbenchError, CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.task import Generation
 
 SLOTS = 8
 """Adapters in one batch at most; more are served in order of their adapter."""
+
+LEAST_KEPT = 64
+"""Adapters vLLM keeps in memory, at least; it would read any more from disk again, unchecked."""
 
 CACHE_TOKENS = 32_768
 """On a processor the key-value cache holds this many tokens, which costs time to clear."""
@@ -46,14 +58,16 @@ class VllmEngine:
         """Run id -> name, number and folder of its adapter."""
         self._numbers = count(1)
         self._live = BASE
-        self._vllm: Vllm | None = self._open(self._good_adapters(checkpoints))
+        adapters = self._good_adapters(checkpoints)
+        self._targets = sorted({name for adapter in adapters for name in adapter.targets})
+        self._kept = max(LEAST_KEPT, len(adapters))
+        self._vllm: Vllm | None = self._open(adapters)
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints, first by our own rules, adapters then by vLLM's."""
         for checkpoint in checkpoints:
             if checkpoint.route == "lora":
-                _servable(checkpoint, self._base)
-                self._add(checkpoint)
+                self._add(checkpoint, _servable(checkpoint, self._base))
             elif checkpoint.route == "weights":
                 check_weights(checkpoint.folder, self._base, self._settings.model)
             elif checkpoint.route != "base":
@@ -68,15 +82,31 @@ class VllmEngine:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as they finish: base rows, then all adapters mixed, then weights."""
+        check_requests(requests, self._checkpoints, self._settings)
+        broken: set[str] = set()
         for run_id, group in self._groups(requests):
             self._swap(run_id)
-            yield from self._serve(group)
+            while group := [r for r in group if r.checkpoint not in broken]:
+                group = yield from self._serve(group, broken)
+        if broken:
+            raise overflow(min(broken))
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        known = self._known(checkpoint)
-        self._swap(checkpoint if known.route == "weights" else BASE)
+        generation = Generation(max_tokens=1)  # vLLM always generates something
+        check_requests(
+            [
+                Request(id=str(n), checkpoint=checkpoint, prompt=tuple(p), generation=generation)
+                for n, p in enumerate(prompts)
+            ],
+            self._checkpoints,
+            self._settings,
+        )
+        self._swap(checkpoint if self._checkpoints[checkpoint].route == "weights" else BASE)
         with self._closing_on_failure() as vllm:
-            return vllm.prompt_logprobs(prompts, self._adapters.get(checkpoint))
+            rows = vllm.prompt_logprobs(prompts, self._adapters.get(checkpoint))
+            if any(math.isnan(value) for row in rows for value in row):
+                vllm.clear()
+        return rows
 
     def close(self) -> None:
         if self._vllm is not None:
@@ -106,11 +136,12 @@ class VllmEngine:
             options |= {
                 "enable_lora": True,
                 "max_loras": min(SLOTS, len(adapters)),
-                "max_cpu_loras": max(SLOTS, len(adapters)),
+                "max_cpu_loras": self._kept,
                 "max_lora_rank": allowed_rank(rank),
-                # Without the head: an adapter there is left out of prompt log-probabilities, and
-                # on processors its mere possibility makes them fail.
-                "lora_target_modules": self._base.targets,
+                # What some adapter adapts, and no more: any other layer costs as much time on a
+                # processor. Never the head: an adapter there is left out of prompt
+                # log-probabilities, and on processors its mere possibility makes them fail.
+                "lora_target_modules": self._targets,
             }
         try:
             return Vllm(options)
@@ -123,9 +154,11 @@ class VllmEngine:
             ) from error
 
     def _cache_bytes(self) -> int:
-        tokens = max(CACHE_TOKENS, 8 * self._settings.max_tokens)
-        numbers = 2 if self._settings.precision == "float32" else 1
-        return tokens * self._base.token_bytes * numbers
+        """Return the size of the cache on a processor, within a quarter of its memory."""
+        token = self._base.token_bytes * (2 if self._settings.precision == "float32" else 1)
+        wanted = token * max(CACHE_TOKENS, 8 * self._settings.max_tokens)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return min(wanted, max(memory // 4, token * self._settings.max_tokens))
 
     def _groups(self, requests: Sequence[Request]) -> Iterator[tuple[str, list[Request]]]:
         """Yield what can be served together, with the weights that must be live for it."""
@@ -133,7 +166,7 @@ class VllmEngine:
         adapted: list[Request] = []
         swapped: dict[str, list[Request]] = {}
         for request in requests:
-            route = self._known(request.checkpoint).route
+            route = self._checkpoints[request.checkpoint].route
             if route == "weights":
                 swapped.setdefault(request.checkpoint, []).append(request)
             else:
@@ -144,54 +177,80 @@ class VllmEngine:
             if group:
                 yield run_id, group
 
-    def _serve(self, requests: Sequence[Request]) -> Iterator[Completion]:
+    def _serve(
+        self, requests: Sequence[Request], broken: set[str]
+    ) -> Generator[Completion, None, list[Request]]:
+        """Yield completions; return what is to be served again, because something was NaN."""
         with self._closing_on_failure() as vllm:
-            waiting = {
-                vllm.submit(
-                    request.prompt, sampling(request), self._adapters.get(request.checkpoint)
-                ): request
-                for request in requests
-            }
+            waiting: dict[str, Request] = {}
             try:
-                while waiting:
-                    for key, outputs in vllm.step():
-                        yield self._completion(waiting.pop(key), outputs)
+                for request in requests:
+                    adapter = self._adapters.get(request.checkpoint)
+                    key = vllm.submit(request.prompt, self._sampling(request), adapter)
+                    waiting[key] = request
+                while waiting and not broken & {r.checkpoint for r in waiting.values()}:
+                    done = [(waiting.pop(key), outputs) for key, outputs in vllm.step()]
+                    broken |= {request.checkpoint for request, outputs in done if has_nan(outputs)}
+                    for request, outputs in done:
+                        if request.checkpoint not in broken:
+                            yield self._completion(request, outputs)
             finally:
                 # Whoever stops listening must not leave requests to the next caller.
-                vllm.abort(list(waiting))
+                if self._vllm is not None:
+                    vllm.abort(list(waiting))
+            if broken & {request.checkpoint for request in requests}:
+                # On processors, and on GPUs with flash-attention 3, a NaN in a freed block spoils
+                # whoever gets the block next. What is under way starts again from a clean cache.
+                vllm.clear()
+        return list(waiting.values())
 
     def _completion(self, request: Request, outputs: Sequence[Output]) -> Completion:
-        if any(math.isnan(value) for output in outputs for value in output.logprobs):
-            assert self._vllm is not None
-            self._vllm.clear()
-            raise CheckpointOverflow(
-                request.checkpoint,
-                f"run {request.checkpoint} produced log-probabilities that are not numbers: its "
-                "weights overflow. Its results do not count; lower its learning rate.",
-            )
-        rows = [output.tokens for output in outputs]
+        rows = [output.tokens for output in outputs] * (request.generation.n // len(outputs))
         return self._decoder.completion(request.id, rows, request.generation)
 
-    def _known(self, run_id: str) -> Checkpoint:
-        if run_id not in self._checkpoints:
-            raise EngineError(f"run {run_id} is not loaded; load its checkpoint first.")
-        return self._checkpoints[run_id]
+    def _sampling(self, request: Request) -> Mapping[str, Any]:
+        """Return a request's sampling as vLLM's SamplingParams takes it."""
+        generation = request.generation
+        return {
+            "temperature": generation.temperature,
+            "top_p": generation.top_p,
+            "max_tokens": generation.max_tokens,
+            "n": samples(request),
+            "stop": list(generation.stop) or None,
+            "stop_token_ids": list(self._decoder.ends),
+            "seed": request.seed if generation.temperature > 0 else None,
+            # Of the chosen tokens: a NaN here is how an overflow shows.
+            "logprobs": 0,
+        }
 
-    def _add(self, checkpoint: Checkpoint) -> None:
+    def _check_room(self, checkpoint: Checkpoint, adapter: Adapter) -> None:
+        """Refuse what this engine was not opened for, and vLLM would leave out or read late."""
+        if not set(adapter.targets) <= set(self._targets) or len(self._adapters) >= self._kept:
+            raise EngineError(
+                f"the adapter of run {checkpoint.run_id} adapts {', '.join(adapter.targets)}, and "
+                f"this engine was opened for up to {self._kept} adapters of "
+                f"{', '.join(self._targets) or 'no layer'}; open one with all checkpoints."
+            )
+
+    def _add(self, checkpoint: Checkpoint, adapter: Adapter) -> None:
         """Give vLLM an adapter under a number and a name that no other content ever had."""
+        self._check_room(checkpoint, adapter)
+        self._swap(BASE)
         with self._usable() as vllm:
             if old := self._adapters.pop(checkpoint.run_id, None):
                 vllm.remove_adapter(old[1])
-            name = f"{checkpoint.run_id}-{checkpoint.sha256}"
-            adapter = (name, next(self._numbers), checkpoint.folder)
+                # Known without its adapter, it would be answered by the base model.
+                self._checkpoints.pop(checkpoint.run_id, None)
+            number = next(self._numbers)
+            known = (f"{checkpoint.run_id}-{checkpoint.sha256}-{number}", number, checkpoint.folder)
             try:
-                vllm.add_adapter(*adapter)
+                vllm.add_adapter(*known)
             except Exception as error:  # it lives on
                 raise CheckpointError(
                     f"vLLM refuses the adapter of run {checkpoint.run_id} "
                     f"({_first_line(error)}); use --engine transformers."
                 ) from error
-            self._adapters[checkpoint.run_id] = adapter
+            self._adapters[checkpoint.run_id] = known
 
     def _swap(self, run_id: str) -> None:
         """Make a checkpoint's weights, or the base model's, the live ones."""
@@ -227,19 +286,8 @@ class VllmEngine:
                 ) from error
 
 
-def sampling(request: Request) -> Mapping[str, Any]:
-    """Return a request's sampling as vLLM's SamplingParams takes it."""
-    generation: Generation = request.generation
-    return {
-        "temperature": generation.temperature,
-        "top_p": generation.top_p,
-        "max_tokens": generation.max_tokens,
-        "n": generation.n,
-        "stop": list(generation.stop) or None,
-        "seed": request.seed if generation.temperature > 0 else None,
-        # Of the chosen tokens: a NaN here is how an overflow shows.
-        "logprobs": 0,
-    }
+def has_nan(outputs: Sequence[Output]) -> bool:
+    return any(math.isnan(value) for output in outputs for value in output.logprobs)
 
 
 def _servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:

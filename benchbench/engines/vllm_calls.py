@@ -41,6 +41,10 @@ class Vllm:
         os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         # It is in GiB and overrides kv_cache_memory_bytes.
         os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
+        # Threads that wait by spinning make it five times slower where other work runs. This holds
+        # if torch has not been loaded yet; else the caller's setting does.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        preload = os.environ.get("LD_PRELOAD")
         with _quiet():
             import torch
             from vllm import LLM
@@ -59,6 +63,10 @@ class Vllm:
             finally:
                 gc.unfreeze()
                 torch.set_num_threads = set_num_threads  # vLLM's worker makes it a no-op
+                # Meant for vLLM's own workers; here every process started later would load it.
+                os.environ.pop("LD_PRELOAD", None)
+                if preload is not None:
+                    os.environ["LD_PRELOAD"] = preload
 
     @property
     def _engine(self) -> Any:
@@ -122,10 +130,6 @@ class Vllm:
             for output in outputs
         ]
 
-    @property
-    def busy(self) -> bool:
-        return bool(self._engine.has_unfinished_requests())
-
     def abort(self, keys: Sequence[str]) -> None:
         """Forget queued requests."""
         self._engine.abort_request(list(keys))
@@ -147,7 +151,7 @@ class Vllm:
         self.forget()
 
     def close(self) -> None:
-        """Stop the engine and free its memory."""
+        """Stop the engine and free its memory; any other engine in this process stops too."""
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         with _quiet(), suppress(Exception):
