@@ -157,6 +157,7 @@ def write_adapter(folder: Path, model: Path, seed: int) -> Checkpoint:
         if "lora_B" in name:
             weights.data.normal_(0, 0.02)
     network.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's; a checkpoint holds weights and JSON
     return checkpoint(folder, "lora")
 
 

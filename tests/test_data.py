@@ -107,9 +107,11 @@ def test_the_digest_changes_with_a_sample(change: dict[str, object]) -> None:
 
 def test_the_digest_knows_order_and_number_and_is_the_same_in_every_run() -> None:
     other = dataclasses.replace(SAMPLE, id="2")
-    digests = [digest_samples(s) for s in ([], [SAMPLE], [SAMPLE, other], [other, SAMPLE])]
-    assert len(set(digests)) == 4
-    content = b'["1","2+2",["4"],{"shots":[{"input":"1+1"}]}]\n'
+    grouped = dataclasses.replace(SAMPLE, groups={"task": "sums"})
+    lists = ([], [SAMPLE], [SAMPLE, other], [other, SAMPLE], [grouped])
+    digests = [digest_samples(samples) for samples in lists]
+    assert len(set(digests)) == 5
+    content = b'["1","2+2",["4"],{},{"shots":[{"input":"1+1"}]}]\n'
     assert digests[1] == hashlib.sha256(content).hexdigest()
 
 

@@ -68,7 +68,8 @@ def test_the_main_command(engine: str, store: Path) -> None:
         assert row["data"] == "sample"
         assert row["parity"]["passed"] and row["parity"]["max_difference"] < 1e-3
         assert 0 <= row["ci"][0] <= row["score"] <= row["ci"][1] <= 1
-        assert row["n"] == len((Path(row["record"]).parent / "samples.jsonl").open().readlines())
+        samples = Path(row["record"]).with_name("samples.jsonl").read_bytes()
+        assert row["n"] == len(samples.splitlines())
         assert str(Path.home()) not in Path(row["record"]).read_text()
     assert rows[0]["parity"]["effect"] < 1e-3 < rows[1]["parity"]["effect"]
     assert rows[1]["cost"]["trainable_parameters"] < rows[2]["cost"]["trainable_parameters"]
@@ -81,7 +82,7 @@ def test_both_engines_say_the_same(store: Path) -> None:
     for engine in ("vllm", "transformers"):
         for row in finish(store, *SMALL, "--engine", engine):
             path = Path(row["record"]).with_name("samples.jsonl")
-            for line in map(json.loads, path.read_text().splitlines()):
+            for line in map(json.loads, path.read_bytes().splitlines()):
                 answers.setdefault(engine, {})[f"{row['run_id']} {line['id']}"] = line["outputs"]
     assert len(answers["vllm"]) >= 64
     assert answers["vllm"] == answers["transformers"]
@@ -106,7 +107,7 @@ def test_killed_again_and_again_it_ends_with_the_same_scores(
     rows = finish(tmp_path, *SMALL, "--engine", engine)
     assert {row["run_id"]: row["score"] for row in rows} == wanted
     for row in rows:
-        lines = (Path(row["record"]).parent / "samples.jsonl").read_text().splitlines()
+        lines = (Path(row["record"]).parent / "samples.jsonl").read_bytes().splitlines()
         assert len({json.loads(line)["id"] for line in lines}) == len(lines) == row["n"]
     for log in tmp_path.glob("*/train.jsonl"):
         steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]

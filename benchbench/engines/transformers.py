@@ -28,7 +28,9 @@ class TransformersEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         import torch
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # of loading weights; the command has bars of its own
         self.spec: EngineSpec = engine_spec("transformers", settings.precision)
         self._settings = settings
         self._base = Architecture.of(settings.model)
