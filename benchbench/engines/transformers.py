@@ -30,7 +30,8 @@ class TransformersEngine:
         import torch
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # of loading weights; the command has bars of its own
+        quiet: Any = logging
+        quiet.disable_progress_bar()  # of loading weights; the command has bars of its own
         self.spec: EngineSpec = engine_spec("transformers", settings.precision)
         self._settings = settings
         self._base = Architecture.of(settings.model)
