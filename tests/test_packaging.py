@@ -110,8 +110,8 @@ def test_the_wheel_offers_the_command_and_the_stock_plugins(wheel):
     entry_points.read_string(wheel.read(name).decode())
     assert dict(entry_points["console_scripts"]) == {"benchbench": "benchbench.cli:main"}
     assert dict(entry_points["benchbench"]) == {
-        "plugins": "benchbench_plugins",
-        "tasks": "benchbench_tasks",
+        "benchbench-plugins": "benchbench_plugins",
+        "benchbench-tasks": "benchbench_tasks",
     }
 
 
