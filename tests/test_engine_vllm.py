@@ -1,40 +1,24 @@
 """vLLM, really run on this machine's processor, against the traps that it falls into silently."""
 
 import importlib.util
-import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchbench.engines import Completion, Engine, EngineSettings, Request, open_engine
+from benchbench.engines import Completion, Engine, Request
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
-from benchbench.record import Checkpoint
 from benchbench.task import Generation
 from tests import checkpoints
-from tests.conftest import write_model, write_tokenizer
+from tests.conftest import write_model
+from tests.served import GREEDY, PROMPTS, World, answers, opened, requests, settings_of
 
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
 ]
-
-GREEDY = Generation(max_tokens=16)
-PROMPTS = [tuple([0, *((3 + 7 * i + 5 * j) % 317 for j in range(4 + i % 9))]) for i in range(16)]
-
-
-@dataclass(frozen=True)
-class World:
-    """A base model, its checkpoints, and both engines serving them."""
-
-    model: Path
-    checkpoints: dict[str, Checkpoint]
-    vllm: Engine
-    reference: Engine
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +31,12 @@ def world(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         checkpoints.full(folder / "full1", tiny_model, seed=3),
         checkpoints.full(folder / "full2", tiny_model, seed=4),
     ]
-    settings = EngineSettings(model=tiny_model, precision="float32", max_tokens=256)
+    settings = settings_of(tiny_model)
     vllm = opened("vllm", settings, made)
     reference = opened("transformers", settings, made)
     yield World(tiny_model, {c.run_id: c for c in made}, vllm, reference)
     vllm.close()
     reference.close()
-
-
-def opened(name: str, settings: EngineSettings, made: list[Checkpoint]) -> Engine:
-    engine = open_engine(name, settings, made)
-    engine.load(made)
-    return engine
-
-
-def requests(*names: str, generation: Generation = GREEDY) -> list[Request]:
-    return [
-        Request(id=f"{name}/{i}", checkpoint=name, prompt=prompt, generation=generation, seed=i)
-        for i, prompt in enumerate(PROMPTS)
-        for name in names
-    ]
-
-
-def answers(engine: Engine, *names: str) -> dict[str, Completion]:
-    return {c.id: c for c in engine.complete(requests(*names))}
 
 
 def test_both_engines_give_the_same_tokens_and_texts(world: World) -> None:
@@ -301,137 +267,3 @@ def test_a_listener_that_leaves_does_not_disturb_the_next(world: World) -> None:
 def test_an_unknown_checkpoint_is_one_sentence(world: World) -> None:
     with pytest.raises(EngineError, match="run nobody is not loaded"):
         answers(world.vllm, "nobody")
-
-
-# From here on engines of their own are opened and closed, which stops the one above: vLLM's process
-# groups are shared. So they are compared with the reference.
-
-
-def test_of_a_folders_own_defaults_only_its_ends_count(world: World, tmp_path: Path) -> None:
-    said = Counter(t for c in answers(world.reference, "base").values() for t in c.tokens[0])
-    end = said.most_common(1)[0][0]
-    model = shutil.copytree(world.model, tmp_path / "model")
-    defaults = {"eos_token_id": [1, end], "repetition_penalty": 3.0, "do_sample": True, "top_k": 2}
-    (model / "generation_config.json").write_text(json.dumps(defaults))
-    settings = EngineSettings(model=model, precision="float32", max_tokens=256)
-    found = []
-    for name in ("vllm", "transformers"):
-        engine = opened(name, settings, [checkpoints.base(model)])
-        found.append(answers(engine, "base"))
-        engine.close()
-    assert found[0] == found[1]
-    for name, completion in answers(world.reference, "base").items():
-        whole = completion.tokens[0]
-        cut = whole[: whole.index(end) + 1] if end in whole else whole
-        assert found[0][name].tokens[0] == cut
-
-
-def test_more_adapters_than_slots_are_served_in_turns(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchbench.engines.vllm.SLOTS", 2)
-    ranks = {"a": 1, "b": 8, "c": 3, "d": 16, "e": 5}
-    made = [
-        checkpoints.lora(tmp_path / name, world.model, rank=rank, seed=rank)
-        for name, rank in ranks.items()
-    ]
-    settings = EngineSettings(model=world.model, precision="float32", max_tokens=256)
-    found = []
-    for name in ("vllm", "transformers"):
-        engine = opened(name, settings, made)
-        found.append(answers(engine, *ranks))
-        engine.close()
-    assert found[0] == found[1]
-
-
-def test_an_adapter_on_other_layers_than_the_engine_was_opened_for(
-    world: World, tmp_path: Path
-) -> None:
-    settings = EngineSettings(model=world.model, precision="float32", max_tokens=256)
-    engine = opened("vllm", settings, [checkpoints.base(world.model)])
-    with pytest.raises(EngineError, match=r"opened for .* no layer"):
-        engine.load([world.checkpoints["lora4"]])
-    assert answers(engine, "base") == answers(world.reference, "base")
-    engine.close()
-
-
-def test_a_step_that_fails_closes_the_engine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """vLLM would wait for ever for the requests it has lost."""
-    settings = EngineSettings(model=world.model, precision="float32", max_tokens=256)
-    engine = opened("vllm", settings, [checkpoints.base(world.model)])
-
-    def fail() -> None:
-        raise RuntimeError("out of luck")
-
-    monkeypatch.setattr(engine._vllm, "step", fail)  # type: ignore[attr-defined]
-    with pytest.raises(EngineError, match="out of luck"):
-        answers(engine, "base")
-    with pytest.raises(EngineError, match="closed"):
-        answers(engine, "base")
-
-
-def test_vllm_leaves_standard_output_and_the_environment_alone(
-    world: World, capfd: pytest.CaptureFixture[str]
-) -> None:
-    settings = EngineSettings(model=world.model, precision="float32", max_tokens=256)
-    engine = opened("vllm", settings, [world.checkpoints["full1"]])
-    assert answers(engine, "full1") == answers(world.reference, "full1")
-    engine.close()
-    assert capfd.readouterr().out == ""
-    assert "tcmalloc" not in os.environ.get("LD_PRELOAD", "")
-
-
-@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set")  # PEFT mends it, and says so
-def test_what_vllm_does_not_serve_the_other_engine_does(tmp_path: Path) -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = tmp_path / "model"
-    write_tokenizer(model)
-    config = GPT2Config(vocab_size=320, n_embd=64, n_head=2, n_layer=1, n_positions=256)
-    config.bos_token_id, config.eos_token_id = 0, 1
-    GPT2LMHeadModel(config).save_pretrained(model)
-    made = [checkpoints.lora(tmp_path / "adapter", model)]
-    settings = EngineSettings(model=model, precision="float32", max_tokens=256)
-    with pytest.raises(EngineError, match=r"GPT2LMHeadModel.*use --engine transformers"):
-        opened("vllm", settings, made)
-    engine = opened("transformers", settings, made)
-    assert len(answers(engine, "adapter")) == len(PROMPTS)
-    engine.close()
-
-
-def test_a_run_whose_new_adapter_is_refused_is_not_answered_by_the_base_model(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = EngineSettings(model=world.model, precision="float32", max_tokens=256)
-    adapter = checkpoints.lora(tmp_path / "run", world.model, seed=1)
-    engine = opened("vllm", settings, [adapter])
-
-    def refuse(*_: object) -> None:
-        raise ValueError("no")
-
-    monkeypatch.setattr(engine._vllm, "add_adapter", refuse)  # type: ignore[attr-defined]
-    with pytest.raises(CheckpointError, match="vLLM refuses"):
-        engine.load([checkpoints.lora(tmp_path / "run", world.model, seed=2)])
-    with pytest.raises(EngineError, match="run run is not loaded"):
-        answers(engine, "run")
-    engine.close()
-
-
-def test_an_untied_model_is_swapped_too(untied_model: Path, tmp_path: Path) -> None:
-    made = [checkpoints.base(untied_model), checkpoints.full(tmp_path / "full", untied_model)]
-    settings = EngineSettings(model=untied_model, precision="float32", max_tokens=256)
-    found = []
-    for name in ("vllm", "transformers"):
-        engine = opened(name, settings, made)
-        found.append([answers(engine, "base"), answers(engine, "full"), answers(engine, "base")])
-        engine.close()
-    assert found[0] == found[1]
-    with pytest.raises(EngineError, match="closed"):
-        answers(engine_closed(untied_model, made), "base")
-
-
-def engine_closed(model: Path, made: list[Checkpoint]) -> Engine:
-    settings = EngineSettings(model=model, precision="float32", max_tokens=256)
-    engine = opened("vllm", settings, made[:1])
-    engine.close()
-    return engine

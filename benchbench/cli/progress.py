@@ -34,8 +34,8 @@ class PlainReporter:
         self.say(f"{label} …")
         yield update
         done, total, note = state
-        seconds = time.monotonic() - started
-        self.say(f"{label}: {done}/{total} in {seconds:.1f} s {note}".rstrip())
+        count = f"{done}/{total} " if total else ""
+        self.say(f"{label}: {count}in {time.monotonic() - started:.1f} s {note}".rstrip())
 
 
 class BarReporter:

@@ -11,6 +11,9 @@ from typing import Any
 from benchbench.engines import Request
 from benchbench.engines.text import Decoder, first_stop
 
+NO_TEXT = "Invalid prefix encountered"
+"""What a DecodeStream says to bytes that are no text; it can only be started anew."""
+
 
 @dataclass
 class Row:
@@ -56,7 +59,9 @@ class Row:
             self._stream = DecodeStream(ids=list(self.request.prompt), skip_special_tokens=True)
         try:
             new = self._stream.step(decoder.tokenizer.backend_tokenizer, token)
-        except Exception:  # bytes that are no text; it can only be started anew
+        except Exception as error:  # the library has no class of its own for it
+            if not str(error).startswith(NO_TEXT):
+                raise
             self._stream = DecodeStream(skip_special_tokens=True)
             new = self._stream.step(decoder.tokenizer.backend_tokenizer, token)
         longest = max(map(len, self.request.generation.stop))

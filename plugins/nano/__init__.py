@@ -11,7 +11,7 @@ def register_models() -> list[Model]:
         Model(
             name="nano",
             path=str(Path(__file__).parent / "weights"),
-            learning_rate_factor=30.0,
+            learning_rate_factor=10.0,
             description="Llama of 2.3 M parameters, pretrained on text made by this project",
         )
     ]

@@ -18,7 +18,7 @@ from .sample_wording import DRAFTS, Draft
 from .skills import Example, all_skills
 
 SEED = 0
-TRAIN_INSTANCES = 40
+TRAIN_INSTANCES = 25
 TEST_INSTANCES = 50
 POSITIVE_EXAMPLES = 3
 

@@ -1,0 +1,170 @@
+"""vLLM engines of their own, one after the other: each test opens and closes what it needs.
+
+They live apart from the tests that share one engine, which the end of any other engine stops:
+vLLM's process groups are shared.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchbench.engines import Engine
+from benchbench.errors import CheckpointError, EngineError
+from benchbench.record import Checkpoint
+from tests import checkpoints
+from tests.conftest import write_tokenizer
+from tests.served import PROMPTS, answers, opened, settings_of
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_model: Path) -> Iterator[Engine]:
+    engine = opened("transformers", settings_of(tiny_model), [checkpoints.base(tiny_model)])
+    yield engine
+    engine.close()
+
+
+def test_of_a_folders_own_defaults_only_its_ends_count(
+    tiny_model: Path, reference: Engine, tmp_path: Path
+) -> None:
+    said = Counter(t for c in answers(reference, "base").values() for t in c.tokens[0])
+    end = said.most_common(1)[0][0]
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    defaults = {"eos_token_id": [1, end], "repetition_penalty": 3.0, "do_sample": True, "top_k": 2}
+    (model / "generation_config.json").write_text(json.dumps(defaults))
+    settings = settings_of(model)
+    found = []
+    for name in ("vllm", "transformers"):
+        engine = opened(name, settings, [checkpoints.base(model)])
+        found.append(answers(engine, "base"))
+        engine.close()
+    assert found[0] == found[1]
+    for name, completion in answers(reference, "base").items():
+        whole = completion.tokens[0]
+        cut = whole[: whole.index(end) + 1] if end in whole else whole
+        assert found[0][name].tokens[0] == cut
+
+
+def test_more_adapters_than_slots_are_served_in_turns(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchbench.engines.vllm.SLOTS", 2)
+    ranks = {"a": 1, "b": 8, "c": 3, "d": 16, "e": 5}
+    made = [
+        checkpoints.lora(tmp_path / name, tiny_model, rank=rank, seed=rank)
+        for name, rank in ranks.items()
+    ]
+    settings = settings_of(tiny_model)
+    found = []
+    for name in ("vllm", "transformers"):
+        engine = opened(name, settings, made)
+        found.append(answers(engine, *ranks))
+        engine.close()
+    assert found[0] == found[1]
+
+
+def test_an_adapter_on_other_layers_than_the_engine_was_opened_for(
+    tiny_model: Path, reference: Engine, tmp_path: Path
+) -> None:
+    settings = settings_of(tiny_model)
+    engine = opened("vllm", settings, [checkpoints.base(tiny_model)])
+    with pytest.raises(EngineError, match=r"opened for .* no layer"):
+        engine.load([checkpoints.lora(tmp_path / "lora", tiny_model)])
+    assert answers(engine, "base") == answers(reference, "base")
+    engine.close()
+
+
+def test_a_step_that_fails_closes_the_engine(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM would wait for ever for the requests it has lost."""
+    settings = settings_of(tiny_model)
+    engine = opened("vllm", settings, [checkpoints.base(tiny_model)])
+
+    def fail() -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(engine._vllm, "step", fail)  # type: ignore[attr-defined]
+    with pytest.raises(EngineError, match="out of luck"):
+        answers(engine, "base")
+    with pytest.raises(EngineError, match="closed"):
+        answers(engine, "base")
+
+
+def test_vllm_leaves_standard_output_and_the_environment_alone(
+    tiny_model: Path, reference: Engine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_of(tiny_model)
+    made = [checkpoints.full(tmp_path / "full", tiny_model)]
+    engine = opened("vllm", settings, made)
+    reference.load(made)
+    assert answers(engine, "full") == answers(reference, "full")
+    engine.close()
+    assert capfd.readouterr().out == ""
+    assert "tcmalloc" not in os.environ.get("LD_PRELOAD", "")
+
+
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set")  # PEFT mends it, and says so
+def test_what_vllm_does_not_serve_the_other_engine_does(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = tmp_path / "model"
+    write_tokenizer(model)
+    config = GPT2Config(vocab_size=320, n_embd=64, n_head=2, n_layer=1, n_positions=256)
+    config.bos_token_id, config.eos_token_id = 0, 1
+    GPT2LMHeadModel(config).save_pretrained(model)
+    made = [checkpoints.lora(tmp_path / "adapter", model)]
+    settings = settings_of(model)
+    with pytest.raises(EngineError, match=r"GPT2LMHeadModel.*use --engine transformers"):
+        opened("vllm", settings, made)
+    engine = opened("transformers", settings, made)
+    assert len(answers(engine, "adapter")) == len(PROMPTS)
+    engine.close()
+
+
+def test_a_run_whose_new_adapter_is_refused_is_not_answered_by_the_base_model(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tiny_model)
+    adapter = checkpoints.lora(tmp_path / "run", tiny_model, seed=1)
+    engine = opened("vllm", settings, [adapter])
+
+    def refuse(*_: object) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(engine._vllm, "add_adapter", refuse)  # type: ignore[attr-defined]
+    with pytest.raises(CheckpointError, match="vLLM refuses"):
+        engine.load([checkpoints.lora(tmp_path / "run", tiny_model, seed=2)])
+    with pytest.raises(EngineError, match="run run is not loaded"):
+        answers(engine, "run")
+    engine.close()
+
+
+def test_an_untied_model_is_swapped_too(untied_model: Path, tmp_path: Path) -> None:
+    made = [checkpoints.base(untied_model), checkpoints.full(tmp_path / "full", untied_model)]
+    settings = settings_of(untied_model)
+    found = []
+    for name in ("vllm", "transformers"):
+        engine = opened(name, settings, made)
+        found.append([answers(engine, "base"), answers(engine, "full"), answers(engine, "base")])
+        engine.close()
+    assert found[0] == found[1]
+    with pytest.raises(EngineError, match="closed"):
+        answers(engine_closed(untied_model, made), "base")
+
+
+def engine_closed(model: Path, made: list[Checkpoint]) -> Engine:
+    settings = settings_of(model)
+    engine = opened("vllm", settings, made[:1])
+    engine.close()
+    return engine
