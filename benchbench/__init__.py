@@ -3,8 +3,9 @@
 These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 """
 
+from benchbench.adaptation import peft_model
 from benchbench.hookspecs import hookimpl
-from benchbench.method import Method
+from benchbench.method import Method, Route, Training
 from benchbench.model import Model
 from benchbench.specs import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.task import Data, Generation, Message, Protocol, Sample, Task
@@ -20,10 +21,13 @@ __all__ = [
     "Model",
     "ModelSpec",
     "Protocol",
+    "Route",
     "RunSpec",
     "Sample",
     "Task",
     "TaskSpec",
     "TrainSpec",
+    "Training",
     "hookimpl",
+    "peft_model",
 ]

@@ -1,7 +1,7 @@
 """What a finetuning method must say."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,7 +9,29 @@ from typing import Any, ClassVar, Literal
 from benchbench.specs import ModelSpec
 
 Role = Literal["base", "reference", "candidate"]
-Route = Literal["base", "lora", "weights"]
+Route = Literal["base", "lora", "soft_prompt", "prefix", "modules", "weights", "transformers"]
+"""How a checkpoint is served; ``base`` is the base model itself.
+
+``lora``          an adapter; any number share a batch
+``soft_prompt``   embeddings before the prompt's; they share batches with the base model's rows
+``prefix``        keys and values before the prompt's, in every layer
+``modules``       small networks beside layers (``benchbench.modules``)
+``weights``       all weights, swapped into the live engine
+``transformers``  PEFT's own format, which only the transformers engine serves
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a method may know of the training it is used in."""
+
+    steps: int
+    """Optimizer steps."""
+    weight_decay: float
+    max_grad_norm: float
+    batches: Callable[[], Iterator[dict[str, Any]]]
+    """Yields, from the start at each call, the batches that will be trained on: tensors
+    ``input_ids``, ``attention_mask`` and ``labels`` [rows, tokens] on the model's device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +49,13 @@ class Method(ABC):
     """Address of the paper or code that defines the method."""
     role: ClassVar[Role] = "candidate"
     """``base`` is the untuned model, ``reference`` what every candidate is compared with."""
-    route: ClassVar[Route]
-    """How the checkpoint is served: ``lora`` (hot-swapped adapter), ``weights`` (swapped in)."""
     packable: ClassVar[bool] = False
     """Whether several samples may share one row without changing the result."""
+    identity: ClassVar[bool] = True
+    """Whether the adapted model computes, before any training, what the base model does."""
+    resumable: ClassVar[bool] = True
+    """Whether all that training changes is in parameters and buffers and the optimizer. If not, a
+    training that was killed begins again instead of going on as something else."""
 
     learning_rate: float = 1e-4
     """Peak learning rate; without an explicit value it is scaled by the model's factor."""
@@ -43,14 +68,15 @@ class Method(ABC):
         """Return the reason why this method cannot be used on this model, or None."""
         return None
 
-    def prepare(self, model: Any, batches: Iterable[Any]) -> None:
-        """Look at the base model and at training batches before ``adapt``; default: nothing."""
-
     @abstractmethod
-    def adapt(self, model: Any) -> Any:
-        """Turn the base model (a transformers model) into the model to train."""
+    def adapt(self, model: Any, training: Training) -> Any:
+        """Turn the base model (a transformers model in float32) into the model to train.
 
-    def optimizer(self, model: Any) -> Any:
+        What has ``requires_grad`` is trained. Methods that start from data look at
+        ``training.batches()`` here.
+        """
+
+    def optimizer(self, model: Any, training: Training) -> Any:
         """Return a torch optimizer over the adapted model, or None for the suite's AdamW."""
         return None
 
@@ -60,6 +86,10 @@ class Method(ABC):
         The weights are updated already and the gradients still there.
         """
 
-    def export(self, model: Any, folder: Path) -> None:
-        """Write what is served to ``folder`` as safetensors; default: ``save_pretrained``."""
-        model.save_pretrained(folder)
+    def export(self, model: Any, folder: Path) -> Route | None:
+        """Write what is served to ``folder``, as safetensors and JSON, and return its route.
+
+        Default: None, which leaves both to the suite. It takes the fastest route that loses
+        nothing: for a PEFT model whatever fits, for any other the whole weights.
+        """
+        return None

@@ -26,7 +26,7 @@ from benchbench.task import Protocol, Task
 GROUP = "benchbench"
 
 FACTS = {
-    "method": ("name", "route"),
+    "method": ("name",),
     "model": ("name",),
     "task": ("name", "family", "data_set", "metric", "protocols"),
 }

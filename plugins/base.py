@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, hookimpl
+from benchbench import Method, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,9 +12,8 @@ class Base(Method):
 
     name = "base"
     role = "base"
-    route = "base"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         return model.requires_grad_(False)
 
 

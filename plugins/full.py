@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, hookimpl
+from benchbench import Method, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +16,11 @@ class Full(Method):
     name = "full"
     source = "https://arxiv.org/abs/2411.16775"
     role = "reference"
-    route = "weights"
     packable = True
 
     learning_rate: float = 1e-5
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         return model
 
 

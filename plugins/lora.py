@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, hookimpl
+from benchbench import Method, Training, hookimpl, peft_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,6 @@ class Lora(Method):
 
     name = "lora"
     source = "https://arxiv.org/abs/2106.09685"
-    route = "lora"
     packable = True
 
     rank: int = 16
@@ -38,18 +37,15 @@ class Lora(Method):
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
 
-    def adapt(self, model: Any) -> Any:
-        from peft import LoraConfig, get_peft_model
-
-        every = self.targets == "all-linear"
-        config = LoraConfig(
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(
+            model,
+            "LoraConfig",
+            targets=self.targets,
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=self.targets if every else self.targets.split("+"),
-            task_type="CAUSAL_LM",
         )
-        return get_peft_model(model, config)
 
 
 @hookimpl

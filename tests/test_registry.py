@@ -17,7 +17,6 @@ class Toy(Method):
     """A toy."""
 
     name = "toy"
-    route = "weights"
 
     size: int = 3
     ratio: float | None = None
@@ -28,7 +27,7 @@ class Toy(Method):
         if self.size < 1:
             raise ValueError(f"size is {self.size}; it must be 1 or more")
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Any) -> Any:
         return model
 
 

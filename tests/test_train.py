@@ -294,7 +294,7 @@ def test_a_method_prepares_chooses_its_optimizer_and_sees_its_gradients(
     job = new_job("curious", {"diary": str(diary), "learning_rate": 0.1}, epochs=0.4)
     done(job)
     assert diary.read_text().split("\n")[:-1] == [
-        "prepare 4", "step 1 True", "step 2 True", "step 3 True", "step 4 True"
+        "adapt 4 [4, 4]", "step 1 True", "step 2 True", "step 3 True", "step 4 True"
     ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Method, ModelSpec, hookimpl
+from benchbench import Method, ModelSpec, Route, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,9 +12,8 @@ class Toy(Method):
     """Trains everything; the others change one step of it."""
 
     name = "toy"
-    route = "weights"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         return model
 
 
@@ -31,7 +30,7 @@ class LosesItsLoss(Toy):
 class LosesItsGradient(Toy):
     name = "loses-its-gradient"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         model.model.norm.weight.register_hook(lambda gradient: gradient * float("inf"))
         return model
 
@@ -44,7 +43,7 @@ class Hungry(Toy):
 
     kind: str = "cpu"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         import torch
 
         if self.kind == "cpu":
@@ -80,7 +79,7 @@ class Broken(Toy):
 class Idle(Toy):
     name = "idle"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Training) -> Any:
         return model.requires_grad_(False)
 
 
@@ -88,10 +87,11 @@ class Idle(Toy):
 class Pickler(Toy):
     name = "pickler"
 
-    def export(self, model: Any, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> Route:
         import torch
 
         torch.save(model.state_dict(), folder / "weights.bin")
+        return "weights"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +106,12 @@ class Curious(Toy):
         with Path(self.diary).open("a") as file:
             file.write(text + "\n")
 
-    def prepare(self, model: Any, batches: Any) -> None:
-        self.tell(f"prepare {next(iter(batches))['input_ids'].shape[0]}")
+    def adapt(self, model: Any, training: Training) -> Any:
+        rows = [next(training.batches())["input_ids"].shape[0] for _ in range(2)]
+        self.tell(f"adapt {training.steps} {rows}")
+        return model
 
-    def optimizer(self, model: Any) -> Any:
+    def optimizer(self, model: Any, training: Training) -> Any:
         import torch
 
         return torch.optim.SGD([model.model.norm.weight], lr=self.learning_rate)

@@ -81,9 +81,8 @@ class Untuned(Method):
 
     name = "untuned"
     role = "base"
-    route = "base"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Any) -> Any:
         return model
 
 
@@ -93,9 +92,8 @@ class Whole(Method):
 
     name = "whole"
     role = "reference"
-    route = "weights"
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Any) -> Any:
         return model
 
 
@@ -104,11 +102,10 @@ class Part(Method):
     """Some."""
 
     name = "part"
-    route = "lora"
 
     size: int = 2
 
-    def adapt(self, model: Any) -> Any:
+    def adapt(self, model: Any, training: Any) -> Any:
         return model
 
 

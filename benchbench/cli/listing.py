@@ -103,7 +103,7 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
         key: {"type": hint, "default": default} for key, (hint, default) in parameters(item).items()
     }
     if kind is Kind.methods:
-        detail |= {"role": item.role, "route": item.route}
+        detail |= {"role": item.role, "packable": item.packable, "resumable": item.resumable}
     else:
         protocols = {key: protocol.summary for key, protocol in item.protocols.items()}
         detail |= {"family": item.family, "metric": item.metric, "version": item.version}
@@ -117,7 +117,7 @@ def _summary(kind: Kind, item: Any) -> dict[str, Any]:
     if kind is Kind.tasks:
         protocols = ", ".join(item.protocols)
         return {"family": item.family, "protocols": protocols, "summary": _first_line(item)}
-    return {"role": item.role, "route": item.route, "summary": _first_line(item)}
+    return {"role": item.role, "summary": _first_line(item)}
 
 
 def _paragraphs(item: Any) -> str:

@@ -43,8 +43,10 @@ class Architecture:
     """Path of the layer that makes logits."""
     tied: bool
     """Whether the head's weights are the embeddings."""
-    token_bytes: int
-    """What one token takes in the key-value cache, two bytes a number."""
+    hidden: int
+    """Size of a token's embedding."""
+    cache: tuple[int, int, int]
+    """What one token keeps twice, as keys and as values: layers, heads, size of a head."""
 
     @classmethod
     def of(cls, folder: Path) -> "Architecture":
@@ -70,7 +72,8 @@ class Architecture:
             linear=dict(_linear_layers(model, head)),
             head=next(path for path, layer in model.named_modules() if layer is head),
             tied=bool(text.tie_word_embeddings),
-            token_bytes=_token_bytes(text),
+            hidden=int(text.hidden_size),
+            cache=_cache(text),
         )
 
     @property
@@ -202,7 +205,7 @@ def _linear_layers(model: Any, head: Any) -> Iterator[tuple[str, tuple[int, int]
             yield path, (layer.weight.shape[1], layer.weight.shape[0])
 
 
-def _token_bytes(text: Any) -> int:
+def _cache(text: Any) -> tuple[int, int, int]:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * text.num_hidden_layers * heads * width * 2)
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(text.num_hidden_layers), int(heads), int(size)

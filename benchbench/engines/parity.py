@@ -8,7 +8,7 @@ first score counts.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -67,10 +67,15 @@ def tokenize(tokenizer: Any) -> list[list[int]]:
     return [tokenizer(text)["input_ids"][:MOST_TOKENS] for text in TEXTS]
 
 
-def token_logprobs(model: Any, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
+def token_logprobs(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    inputs: Callable[[Any], dict[str, Any]] = lambda ids: {"input_ids": ids},
+) -> list[list[float]]:
     """Return ln p(token | tokens before) under a transformers model, one prompt at a time.
 
-    Unpadded, so that not even the reference depends on how padding is handled.
+    Unpadded, so that not even the reference depends on how padding is handled. ``inputs`` turns a
+    prompt's ids [1, tokens] into the model's arguments.
     """
     import torch
 
@@ -78,7 +83,9 @@ def token_logprobs(model: Any, prompts: Sequence[Sequence[int]]) -> list[list[fl
     for tokens in prompts:
         ids = torch.tensor([list(tokens)], device=model.device)
         with torch.no_grad():
-            logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+            logits = model(**inputs(ids), use_cache=False).logits[0]
+        # A learned prompt may have logits of its own before those of the tokens.
+        logits = logits[len(logits) - len(tokens) : -1].float()
         rows.append(torch.log_softmax(logits, -1).gather(1, ids[0, 1:, None])[:, 0].tolist())
     return rows
 

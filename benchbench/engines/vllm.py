@@ -162,7 +162,8 @@ class VllmEngine:
 
     def _cache_bytes(self) -> int:
         """Return the size of the cache on a processor, within a quarter of its memory."""
-        token = self._base.token_bytes * (2 if self._settings.precision == "float32" else 1)
+        size = 4 if self._settings.precision == "float32" else 2
+        token = 2 * math.prod(self._base.cache) * size
         wanted = token * max(CACHE_TOKENS, 8 * self._settings.max_tokens)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return min(wanted, max(memory // 4, token * self._settings.max_tokens))

@@ -5,11 +5,12 @@ import os
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchbench.engines.parity import Reference
-from benchbench.method import Method
+from benchbench.method import Method, Route
 from benchbench.record import Artefact, hash_files
+from benchbench.train.export import Exporter
 from benchbench.train.job import TrainJob
 
 SERVED = (".safetensors", ".json")
@@ -18,22 +19,35 @@ SERVED = (".safetensors", ".json")
 NOT_SERVED = ("README.md", ".gitattributes")
 
 
-def export(job: TrainJob, method: Method, model: Any) -> Artefact:
+def export(job: TrainJob, method: Method, model: Any, exporter: Exporter) -> Artefact:
     """Write the checkpoint, whole or not at all, and identify it by its content."""
-    if method.route == "weights" and job.spec.precision == "bfloat16":
-        import torch
-
-        model.to(torch.bfloat16)  # what the engine computes with; the masters were float32
     part = job.folder / "checkpoint.partial"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     with warnings.catch_warnings():
         # PEFT looks for the base model on the hub to see whether its vocabulary has grown.
         warnings.filterwarnings("ignore", message="Could not find a config file in")
-        method.export(model, part)
+        route = method.export(model, part) or exporter.write(model, part)
     for name in NOT_SERVED:
         (part / name).unlink(missing_ok=True)
-    files = [path for path in part.rglob("*") if path.is_file()]
+    _check_files(method, route, part)
+    shutil.rmtree(job.checkpoint, ignore_errors=True)
+    part.rename(job.checkpoint)
+    files = [path for path in job.checkpoint.rglob("*") if path.is_file()]
+    return Artefact(
+        route=route,
+        sha256=hash_files(job.checkpoint, files),
+        bytes=sum(path.stat().st_size for path in files),
+    )
+
+
+def _check_files(method: Method, route: Route, folder: Path) -> None:
+    if route not in get_args(Route) or route == "base":
+        raise ValueError(
+            f"export() of method {method.name!r} returned {route!r}; it must return None or one of "
+            f"{', '.join(name for name in get_args(Route) if name != 'base')}"
+        )
+    files = [path for path in folder.rglob("*") if path.is_file()]
     if unfit := sorted(path.name for path in files if path.suffix not in SERVED):
         raise ValueError(
             f"method {method.name!r} exported {', '.join(unfit)}; a checkpoint may hold "
@@ -41,14 +55,6 @@ def export(job: TrainJob, method: Method, model: Any) -> Artefact:
         )
     if not any(path.suffix == ".safetensors" for path in files):
         raise ValueError(f"method {method.name!r} exported no .safetensors file")
-    shutil.rmtree(job.checkpoint, ignore_errors=True)
-    part.rename(job.checkpoint)
-    files = [path for path in job.checkpoint.rglob("*") if path.is_file()]
-    return Artefact(
-        route=method.route,
-        sha256=hash_files(job.checkpoint, files),
-        bytes=sum(path.stat().st_size for path in files),
-    )
 
 
 def of_base(model: Path) -> Artefact:

@@ -18,11 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchbench import hardware
+from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError
 from benchbench.method import Method
 from benchbench.record import Artefact, Cost, Status
 from benchbench.registry import Registry
 from benchbench.train import artefact, trainer
+from benchbench.train.export import Exporter
 from benchbench.train.job import Outcome, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
 
@@ -84,7 +86,13 @@ def _trained(job: TrainJob, method: Method, report: Report) -> tuple[Cost, Artef
     model, cost = trainer.fit(job, method, model, report)
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
     artefact.write_reference(job, prompts, base, trainer.logprobs(model, prompts, precision))
-    return cost, artefact.export(job, method, model)
+    exporter = Exporter(
+        read_base=lambda: trainer.load(job)[0],
+        architecture=Architecture.of(job.model),
+        prompts=prompts,
+        precision=precision,
+    )
+    return cost, artefact.export(job, method, model, exporter)
 
 
 def _outcome(

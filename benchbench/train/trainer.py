@@ -11,12 +11,13 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchbench import hardware
 from benchbench.engines import parity
-from benchbench.method import Method
+from benchbench.method import Method, Training
 from benchbench.prompt import Example
 from benchbench.record import Cost
 from benchbench.specs import Precision
@@ -66,12 +67,17 @@ def fit(
     steps = plan(examples.lengths, train, seed)
     parts = Parts(examples, [part for step in steps for part in step])
     config, use_cache = model.config, model.config.use_cache
+    training = Training(
+        steps=len(steps),
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        batches=partial(parts.batches, model.device),
+    )
     set_seed(seed)
-    method.prepare(model, parts.batches(model.device))
-    set_seed(seed)
-    model = method.adapt(model)
+    model = method.adapt(model, training)
     recorder = Recorder(job.steps, len(steps), report)
-    trainer = _trainer(job, method, model, parts, recorder)
+    optimizer = method.optimizer(model, training)
+    trainer = _trainer(job, method, model, parts, recorder, optimizer)
     parameters = count_parameters(model)
     if not parameters.trainable_parameters:
         raise ValueError(f"method {method.name!r} leaves no parameter to train")
@@ -108,7 +114,9 @@ class Parts(Sequence[list[Example]]):
             yield {name: tensor.to(device) for name, tensor in collate(part).items()}
 
 
-def _trainer(job: TrainJob, method: Method, model: Any, parts: Parts, recorder: Recorder) -> Any:
+def _trainer(
+    job: TrainJob, method: Method, model: Any, parts: Parts, recorder: Recorder, optimizer: Any
+) -> Any:
     from transformers import PrinterCallback, TrainingArguments
 
     train = job.spec.train
@@ -131,6 +139,7 @@ def _trainer(job: TrainJob, method: Method, model: Any, parts: Parts, recorder: 
         dataloader_pin_memory=hardware.device() == "cuda",
         logging_steps=1,
         logging_nan_inf_filter=False,  # it replaces what a diverged run must be known by
+        save_strategy="steps" if method.resumable else "no",
         save_steps=max(25, recorder.steps // 8),
         save_total_limit=1,
         remove_unused_columns=False,
@@ -143,7 +152,7 @@ def _trainer(job: TrainJob, method: Method, model: Any, parts: Parts, recorder: 
         train_dataset=parts,
         data_collator=lambda rows: collate(rows[0]),
         callbacks=[_callback(method, model, recorder)],
-        optimizers=(method.optimizer(model), None),
+        optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

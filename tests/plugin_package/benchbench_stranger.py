@@ -11,11 +11,10 @@ class HeadOnly(Method):
     """Train nothing but the last norm, a stranger's idea."""
 
     name = "last-norm"
-    route = "weights"
 
     learning_rate: float = 1e-3
 
-    def adapt(self, model):
+    def adapt(self, model, training):
         model.requires_grad_(False)
         model.get_submodule("model.norm").requires_grad_(True)
         return model

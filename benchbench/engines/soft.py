@@ -1,0 +1,130 @@
+"""Learned prompts: embeddings before a prompt's own, or keys and values before its own.
+
+Both are of any length and belong to nothing but the base model's sizes. Formats, checks, and how a
+transformers model is given them; left padding goes before a soft prompt and after a prefix.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench.engines.architecture import (
+    Architecture,
+    open_tensors,
+    read_finite,
+    refuse_others,
+)
+from benchbench.errors import CheckpointError
+
+SOFT_PROMPT = "soft_prompt.safetensors"
+"""Holds ``embeddings`` [tokens, hidden]."""
+
+PREFIX = "prefix.safetensors"
+"""Holds ``keys`` and ``values`` [layers, heads, tokens, size of a head], without positions."""
+
+
+@dataclass(frozen=True)
+class SoftPrompt:
+    """Embeddings [tokens, hidden] that stand before those of every prompt."""
+
+    embeddings: Any
+
+    @property
+    def tokens(self) -> int:
+        return int(self.embeddings.shape[0])
+
+    def write(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        save_file({"embeddings": self.embeddings.detach().cpu().contiguous()}, folder / SOFT_PROMPT)
+
+    def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
+        """Return a model's arguments for left-padded prompts [rows, tokens]."""
+        import torch
+
+        own = self.embeddings.to(model.device, model.dtype)
+        embedded = model.get_input_embeddings()(ids)
+        rows = [
+            torch.cat([row[: len(row) - n], own, row[len(row) - n :]])
+            for row, n in zip(embedded, mask.sum(1).tolist(), strict=True)
+        ]
+        pads = [len(own) + n for n in mask.sum(1).tolist()]
+        wide = torch.zeros((len(ids), ids.shape[1] + len(own)), dtype=mask.dtype)
+        for row, length in zip(wide, pads, strict=True):
+            row[len(row) - length :] = 1
+        return {"inputs_embeds": torch.stack(rows), "attention_mask": wide.to(mask.device)}
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Keys and values [layers, heads, tokens, size of a head] before those of every prompt."""
+
+    keys: Any
+    values: Any
+
+    @property
+    def tokens(self) -> int:
+        return int(self.keys.shape[2])
+
+    def write(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        tensors = {"keys": self.keys, "values": self.values}
+        save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, folder / PREFIX)
+
+    def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
+        """Return a model's arguments for left-padded prompts [rows, tokens]."""
+        import torch
+        from transformers import DynamicCache
+
+        layers = [
+            tuple(t.to(model.device, model.dtype).expand(len(ids), -1, -1, -1) for t in layer)
+            for layer in zip(self.keys, self.values, strict=True)
+        ]
+        build: Any = DynamicCache
+        seen = mask.new_ones((len(ids), self.tokens))
+        return {
+            "input_ids": ids,
+            "attention_mask": torch.cat([seen, mask], 1),
+            "past_key_values": build(layers),
+        }
+
+
+Learned = SoftPrompt | Prefix
+
+
+def read_learned(folder: Path, base: Architecture) -> Learned:
+    """Read a soft prompt or a prefix; CheckpointError unless it is whole and fits the base."""
+    refuse_others(folder)
+    if (folder / SOFT_PROMPT).is_file():
+        return SoftPrompt(*_read(folder / SOFT_PROMPT, ("embeddings",), (None, base.hidden)))
+    if (folder / PREFIX).is_file():
+        layers, heads, size = base.cache
+        return Prefix(*_read(folder / PREFIX, ("keys", "values"), (layers, heads, None, size)))
+    raise CheckpointError(
+        f"{str(folder)!r} holds neither {SOFT_PROMPT} nor {PREFIX}; run again to train it."
+    )
+
+
+def _read(path: Path, names: Sequence[str], wanted: tuple[int | None, ...]) -> list[Any]:
+    shapes = read_finite(path)
+    if sorted(shapes) != sorted(names):
+        raise CheckpointError(
+            f"{str(path)!r} holds {', '.join(sorted(shapes)) or 'nothing'}; it must hold "
+            f"{' and '.join(names)}."
+        )
+    for name, shape in shapes.items():
+        if not _fits(shape, wanted) or shape != shapes[names[0]] or 0 in shape:
+            allowed = tuple("tokens" if size is None else size for size in wanted)
+            raise CheckpointError(
+                f"{name} in {str(path)!r} has the shape {shape}; this base model needs {allowed}. "
+                "It is of another base model."
+            )
+    with open_tensors(path) as file:
+        return [file.get_tensor(name) for name in names]
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(size in (None, own) for own, size in pairs)

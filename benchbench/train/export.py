@@ -1,0 +1,143 @@
+"""From a trained model to what is served: the fastest route that loses nothing.
+
+A method may write its own artefact. Otherwise the route is found by trying: plain LoRA, the change
+of the weights as LoRA of its exact rank, all weights, and last PEFT's own format, which only the
+transformers engine serves. What a library claims to convert is not asked; what is written is
+compared with what was trained.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench.engines import parity
+from benchbench.engines.adapters import check_adapter
+from benchbench.engines.architecture import Architecture
+from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.errors import CheckpointError
+from benchbench.method import Route
+from benchbench.specs import Precision
+from benchbench.train import low_rank
+
+LOSSLESS = parity.TOLERANCE["float32"]
+"""Largest change of a log-probability, in nats, that is taken for rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter:
+    """Writes the artefact of a trained model."""
+
+    read_base: Callable[[], Any]
+    """Reads the base model again, in float32: some methods change its weights."""
+    architecture: Architecture
+    prompts: list[list[int]]
+    """Log-probabilities of these show whether something was lost."""
+    precision: Precision
+    """Of whole weights; everything is computed in float32 and rounded once."""
+
+    def write(self, model: Any, folder: Path) -> Route:
+        """Write a trained model; ValueError where no route serves it without loss."""
+        from peft import PeftModel
+
+        model.eval()
+        if not isinstance(model, PeftModel):
+            return self._weights(model, folder)
+        if model.active_peft_config.is_prompt_learning:
+            return _learned(model, folder)
+        wanted = parity.token_logprobs(model, self.prompts)
+        model.save_pretrained(str(folder))
+        native = self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted)
+        if native and self._is_plain_lora(folder):
+            return "lora"
+        # Merging takes the model apart, so PEFT's own format is kept until it is known to be lost.
+        merged, base = _merged(model), self.read_base()
+        if has_parameters_of(base, merged) and self._loses_nothing(lambda: merged, wanted):
+            shutil.rmtree(folder)
+            folder.mkdir()
+            return self._of_merged(base, merged, folder)
+        if native:
+            return "transformers"
+        raise ValueError(
+            "PEFT can neither merge nor save and reload what was trained without changing it; "
+            "give the method an export() of its own"
+        )
+
+    def _loses_nothing(self, read: Callable[[], Any], wanted: list[list[float]]) -> bool:
+        try:
+            found = parity.token_logprobs(read().eval(), self.prompts)
+        except Exception:  # a library that cannot read what it wrote may raise anything
+            return False
+        return parity.largest_difference(found, wanted) <= LOSSLESS
+
+    def _is_plain_lora(self, folder: Path) -> bool:
+        for name in ("README.md", ".gitattributes"):
+            (folder / name).unlink(missing_ok=True)
+        try:
+            check_adapter(folder, self.architecture)
+        except CheckpointError:
+            return False
+        return True
+
+    def _of_merged(self, base: Any, merged: Any, folder: Path) -> Route:
+        if is_tied(base) == is_tied(merged):
+            factors = low_rank.factor_all(base, merged, self.architecture)
+            if factors is not None:
+                low_rank.write(factors, merged.name_or_path, folder)
+                return "lora"
+        return self._weights(merged, folder)
+
+    def _weights(self, model: Any, folder: Path) -> Route:
+        import torch
+
+        model.config.tie_word_embeddings = is_tied(model)
+        model.to(getattr(torch, self.precision))
+        model.save_pretrained(folder)
+        return "weights"
+
+
+def is_tied(model: Any) -> bool:
+    """Tell whether a model's head and embeddings are one tensor."""
+    return _head_weight(model) is model.get_input_embeddings().weight
+
+
+def has_parameters_of(base: Any, merged: Any) -> bool:
+    """Tell whether a merged model has the base's parameters, and at most a head of its own more."""
+    if merged is None:
+        return False
+    old, new = ({name: p.shape for name, p in m.named_parameters()} for m in (base, merged))
+    added = new.keys() - old.keys()
+    heads = {name for name, p in merged.named_parameters() if p is _head_weight(merged)}
+    return added <= heads and all(new.get(name) == shape for name, shape in old.items())
+
+
+def _learned(model: Any, folder: Path) -> Route:
+    import torch
+
+    with torch.no_grad():
+        learned = model.get_prompt(batch_size=1)
+    if isinstance(learned, torch.Tensor):
+        SoftPrompt(learned[0]).write(folder)
+        return "soft_prompt"
+    keys, values = ([getattr(x, side)[0] for x in learned.layers] for side in ("keys", "values"))
+    Prefix(torch.stack(keys), torch.stack(values)).write(folder)
+    return "prefix"
+
+
+def _head_weight(model: Any) -> Any:
+    return getattr(model.get_output_embeddings(), "weight", None)
+
+
+def _merged(model: Any) -> Any:
+    """Return a PEFT model's base with everything merged into it; None where PEFT cannot."""
+    try:
+        return model.merge_and_unload()
+    except Exception:  # each type of PEFT has its own way to refuse
+        return None
+
+
+def _reloaded(base: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base, folder)

@@ -1,0 +1,91 @@
+"""The change of a model's weights as LoRA of its exact rank, where it has one.
+
+Many methods change each weight by a matrix of low rank, whatever they are called: PiSSA by twice
+its rank, AdaLoRA, HRA, DeLoRA, VeRA and others by theirs. As plain LoRA they share batches.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchbench.engines.architecture import Architecture
+
+MOST = 64
+"""Largest rank that is exported; above it, swapping whole weights is cheaper than serving LoRA."""
+
+LOST = 1e-4
+"""Largest share of a change (Frobenius norm) that its factors may miss."""
+
+Factors = tuple[Any, Any]
+"""A [rank, inputs] and B [outputs, rank], whose product B A is the change."""
+
+
+def factor(before: Any, after: Any) -> Factors | None:
+    """Factor the change of one weight matrix; None where that would take more than low rank.
+
+    Singular values below the rounding of the weights themselves are not part of the change.
+    """
+    import torch
+
+    change = after.float() - before.float()
+    left, values, right = torch.linalg.svd(change, full_matrices=False)
+    rounding = torch.finfo(torch.float32).eps * after.float().norm()
+    rank = int((values > rounding).sum())
+    if rank > min(MOST, min(change.shape) // 2):
+        return None
+    root = values[:rank].sqrt()
+    a, b = root[:, None] * right[:rank], left[:, :rank] * root
+    if (change - b @ a).norm() > LOST * change.norm():
+        return None
+    return a.contiguous(), b.contiguous()
+
+
+def factor_all(base: Any, trained: Any, architecture: Architecture) -> dict[str, Factors] | None:
+    """Factor all that training changed, by layer; None unless that is LoRA of linear layers.
+
+    Both are transformers models of the same architecture; the head is no layer for LoRA.
+    """
+    import torch
+
+    before: Mapping[str, Any] = dict(base.named_parameters())
+    found: dict[str, Factors] = {}
+    for name, after in trained.named_parameters():
+        old = before[name].to(after.device)
+        if torch.equal(old.float(), after.float()):
+            continue
+        layer, _, kind = name.rpartition(".")
+        if kind != "weight" or layer not in architecture.linear:
+            return None
+        factors = factor(old.detach(), after.detach())
+        if factors is None:
+            return None
+        found[layer] = factors
+    return found or None
+
+
+def write(factors: Mapping[str, Factors], model: str, folder: Path) -> None:
+    """Write factors as a plain LoRA in PEFT's format, padded with zeros to one rank."""
+    import torch
+    from safetensors.torch import save_file
+
+    rank = max(1, *(len(a) for a, _ in factors.values()))
+    tensors = {}
+    for layer, (a, b) in factors.items():
+        wide_a, wide_b = torch.zeros(rank, a.shape[1]), torch.zeros(b.shape[0], rank)
+        wide_a[: len(a)], wide_b[:, : b.shape[1]] = a.cpu(), b.cpu()
+        tensors[f"base_model.model.{layer}.lora_A.weight"] = wide_a
+        tensors[f"base_model.model.{layer}.lora_B.weight"] = wide_b
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": model,
+        "r": rank,
+        "lora_alpha": rank,
+        "lora_dropout": 0.0,
+        "target_modules": sorted(factors),
+        "bias": "none",
+        "inference_mode": True,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1))
