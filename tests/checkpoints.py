@@ -1,9 +1,13 @@
 """Checkpoints for tests, made from a toy model: adapters and full weights that change its words."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchbench.engines.architecture import Architecture
+from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.modules import CHILD, AddedModule, attach, save
 from benchbench.record import Checkpoint
 from benchbench.store import hash_folder
 
@@ -43,6 +47,79 @@ def full(folder: Path, model: Path, *, seed: int = 0, scale: float = 0.3) -> Che
         weights.data.add_(torch.randn_like(weights) * scale * weights.std())
     network.save_pretrained(folder)
     return checkpoint(folder, "weights")
+
+
+def soft_prompt(folder: Path, model: Path, *, tokens: int = 3, seed: int = 0) -> Checkpoint:
+    """Write embeddings that are as large as the model's own."""
+    import torch
+
+    base = Architecture.of(model)
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    SoftPrompt(torch.randn(tokens, base.hidden) * 0.3).write(folder)
+    return checkpoint(folder, "soft_prompt")
+
+
+def prefix(folder: Path, model: Path, *, tokens: int = 4, seed: int = 0) -> Checkpoint:
+    """Write random keys and values."""
+    import torch
+
+    layers, heads, size = Architecture.of(model).cache
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    Prefix(*(torch.randn(layers, heads, tokens, size) for _ in range(2))).write(folder)
+    return checkpoint(folder, "prefix")
+
+
+def added(
+    folder: Path, model: Path, describe: Callable[[Architecture], list[AddedModule]], seed: int = 0
+) -> Checkpoint:
+    """Write added modules with random weights."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    attach(network, describe(Architecture.of(model)))
+    torch.manual_seed(seed)
+    for name, weights in network.named_parameters():
+        if f".{CHILD}." in name:
+            weights.data.normal_(0, 0.3)
+    folder.mkdir(parents=True, exist_ok=True)
+    save(network, folder)
+    return checkpoint(folder, "modules")
+
+
+def biases(base: Architecture) -> list[AddedModule]:
+    """Describe a bias on every linear layer, among them those that vLLM computes together."""
+    return [
+        AddedModule(layer=layer, inputs=inputs, outputs=outputs)
+        for layer, (outputs, inputs) in base.linear.items()
+    ]
+
+
+def bottlenecks(base: Architecture) -> list[AddedModule]:
+    """Describe one of each kind: after a layer, beside a layer, beside a whole block."""
+    size = base.hidden
+    return [
+        AddedModule(layer="model.layers.0.self_attn.o_proj", inputs=size, outputs=size, width=8),
+        AddedModule(
+            layer="model.layers.0.mlp.down_proj",
+            inputs=base.linear["model.layers.0.mlp.down_proj"][1],
+            outputs=size,
+            width=5,
+            activation="silu",
+            parallel=True,
+        ),
+        AddedModule(
+            layer="model.layers.1.mlp",
+            inputs=size,
+            outputs=size,
+            width=8,
+            activation="gelu",
+            scale=2.0,
+            parallel=True,
+        ),
+    ]
 
 
 def checkpoint(folder: Path, route: str, run_id: str = "") -> Checkpoint:

@@ -156,8 +156,8 @@ def test_the_folders_own_generation_config_changes_nothing(
 
 
 def test_a_route_it_does_not_know_is_refused(engine: Engine, made: list[Checkpoint]) -> None:
-    with pytest.raises(CheckpointError, match="route 'prefix'"):
-        engine.load([replace(made[1], route="prefix")])
+    with pytest.raises(CheckpointError, match="route 'telepathy'"):
+        engine.load([replace(made[1], route="telepathy")])
 
 
 def test_no_requests_are_no_work(engine: Engine) -> None:

@@ -30,6 +30,12 @@ def world(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         checkpoints.lora(folder / "lora5", tiny_model, rank=5, seed=2),
         checkpoints.full(folder / "full1", tiny_model, seed=3),
         checkpoints.full(folder / "full2", tiny_model, seed=4),
+        checkpoints.soft_prompt(folder / "soft3", tiny_model, tokens=3, seed=5),
+        checkpoints.soft_prompt(folder / "soft7", tiny_model, tokens=7, seed=6),
+        checkpoints.prefix(folder / "prefix4", tiny_model, tokens=4, seed=7),
+        checkpoints.prefix(folder / "prefix9", tiny_model, tokens=9, seed=8),
+        checkpoints.added(folder / "bottlenecks", tiny_model, checkpoints.bottlenecks, seed=9),
+        checkpoints.added(folder / "biases", tiny_model, checkpoints.biases, seed=10),
     ]
     settings = settings_of(tiny_model)
     vllm = opened("vllm", settings, made)
@@ -40,13 +46,13 @@ def world(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_both_engines_give_the_same_tokens_and_texts(world: World) -> None:
-    """80 prompts in one call: base, two adapters of ranks vLLM does not list, two full models."""
+    """Every route in one call; the adapters have ranks that vLLM does not list."""
     names = list(world.checkpoints)
     fast, slow = answers(world.vllm, *names), answers(world.reference, *names)
-    assert len(fast) == 5 * len(PROMPTS)
+    assert len(fast) == len(names) * len(PROMPTS)
     assert fast == slow
     said = {name: {fast[f"{name}/{i}"].tokens for i in range(len(PROMPTS))} for name in names}
-    assert len({frozenset(s) for s in said.values()}) == 5  # each checkpoint says its own
+    assert len({frozenset(s) for s in said.values()}) == len(names)  # each checkpoint says its own
 
 
 def test_both_engines_give_the_same_log_probabilities(world: World) -> None:

@@ -94,7 +94,7 @@ def test_a_step_that_fails_closes_the_engine(
     def fail() -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(engine._vllm, "step", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(engine._live.vllm, "step", fail)  # type: ignore[attr-defined]
     with pytest.raises(EngineError, match="out of luck"):
         answers(engine, "base")
     with pytest.raises(EngineError, match="closed"):
@@ -142,7 +142,7 @@ def test_a_run_whose_new_adapter_is_refused_is_not_answered_by_the_base_model(
     def refuse(*_: object) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(engine._vllm, "add_adapter", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(engine._live.vllm, "add_adapter", refuse)  # type: ignore[attr-defined]
     with pytest.raises(CheckpointError, match="vLLM refuses"):
         engine.load([checkpoints.lora(tmp_path / "run", tiny_model, seed=2)])
     with pytest.raises(EngineError, match="run run is not loaded"):

@@ -39,6 +39,8 @@ class Architecture:
     """Everything that decides what the weights compute, defaults filled in."""
     linear: Mapping[str, tuple[int, int]]
     """Path of each linear layer but the head -> (outputs, inputs)."""
+    layers: frozenset[str]
+    """Path of every layer of any kind."""
     head: str
     """Path of the layer that makes logits."""
     tied: bool
@@ -70,6 +72,7 @@ class Architecture:
             name=_class_name(config),
             config=_essence(config),
             linear=dict(_linear_layers(model, head)),
+            layers=frozenset(path for path, _ in model.named_modules()),
             head=next(path for path, layer in model.named_modules() if layer is head),
             tied=bool(text.tie_word_embeddings),
             hidden=int(text.hidden_size),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchbench import hardware
+from benchbench import hardware, modules
 from benchbench.engines import (
     Completion,
     EngineSettings,
@@ -14,11 +14,11 @@ from benchbench.engines import (
     parity,
     samples,
 )
-from benchbench.engines.adapters import check_adapter
 from benchbench.engines.architecture import Architecture, weight_files
+from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.rows import Row, Rows
+from benchbench.engines.soft import Learned, Prefix, read_learned
 from benchbench.engines.text import Decoder
-from benchbench.engines.weights import check_weights
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 
@@ -39,21 +39,15 @@ class TransformersEngine:
         self._checkpoints: dict[str, Checkpoint] = {}
         self._decoder = Decoder.of(settings.model)
         self._model = self._read_model()
+        self._learned: Learned | None = None
+        """What stands before every prompt now."""
         self._live = ""
         """The run id whose weights or adapter the model has now; empty for the base model."""
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints; each is read when its requests are served."""
         for checkpoint in checkpoints:
-            if checkpoint.route == "lora":
-                check_adapter(checkpoint.folder, self._base)
-            elif checkpoint.route == "weights":
-                check_weights(checkpoint.folder, self._base, self._settings.model)
-            elif checkpoint.route != "base":
-                raise CheckpointError(
-                    f"run {checkpoint.run_id} is served by route {checkpoint.route!r}, which this "
-                    "engine does not know; known are base, lora and weights."
-                )
+            check_checkpoint(checkpoint, self._base, self._settings.model)
             self._checkpoints[checkpoint.run_id] = checkpoint
             if self._live == checkpoint.run_id:
                 self._return_to_base()  # its files may be others now
@@ -79,7 +73,7 @@ class TransformersEngine:
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         self._activate(checkpoint)
-        return parity.token_logprobs(self._model, prompts)
+        return parity.token_logprobs(self._model, prompts, self._inputs)
 
     def close(self) -> None:
         self._model = None
@@ -89,28 +83,40 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _activate(self, run_id: str) -> None:
-        """Give the model the weights or the adapter of a checkpoint."""
+        """Give the model the weights, the adapter or the learned prompt of a checkpoint."""
         if run_id not in self._checkpoints:
             raise EngineError(f"run {run_id} is not loaded; load its checkpoint first.")
         checkpoint = self._checkpoints[run_id]
         if self._live == (run_id if checkpoint.route != "base" else ""):
             return
         self._return_to_base()
-        if checkpoint.route == "lora":
-            from peft import PeftModel
+        match checkpoint.route:
+            case "base":
+                return
+            case "lora" | "transformers":
+                from peft import PeftModel
 
-            self._model = PeftModel.from_pretrained(self._model, checkpoint.folder).eval()
-        elif checkpoint.route == "weights":
-            self._read_weights(checkpoint)
-        self._live = run_id if checkpoint.route != "base" else ""
+                self._model = PeftModel.from_pretrained(self._model, checkpoint.folder).eval()
+            case "soft_prompt" | "prefix":
+                self._learned = read_learned(checkpoint.folder, self._base)
+            case "modules":
+                modules.load(self._model, checkpoint.folder)
+            case _:
+                self._read_weights(checkpoint)
+        self._live = run_id
 
     def _return_to_base(self) -> None:
         if not self._live:
             return
-        if self._checkpoints[self._live].route == "lora":
-            self._model = self._model.unload()
-        else:
-            self._model = self._read_model()
+        match self._checkpoints[self._live].route:
+            case "lora":
+                self._model = self._model.unload()
+            case "soft_prompt" | "prefix":
+                self._learned = None
+            case "modules":
+                modules.detach(self._model)
+            case _:  # what some types of PEFT leave behind is not known
+                self._model = self._read_model()
         self._live = ""
 
     def _read_model(self) -> Any:
@@ -161,10 +167,16 @@ class TransformersEngine:
             mask[number, width - len(row.request.prompt) :] = 1
         build: Any = GenerationConfig
         batch = Rows(rows, self._decoder)
+        inputs = self._inputs(ids.to(self._model.device), mask.to(self._model.device))
+        if isinstance(self._learned, Prefix):
+            # ``generate`` leaves out as many ids as the cache holds tokens.
+            before = torch.zeros((len(rows), self._learned.tokens), dtype=torch.long)
+            inputs["input_ids"] = torch.cat(
+                [before.to(inputs["input_ids"]), inputs["input_ids"]], 1
+            )
         with torch.no_grad():
             self._model.generate(
-                input_ids=ids.to(self._model.device),
-                attention_mask=mask.to(self._model.device),
+                **inputs,
                 generation_config=build(
                     do_sample=False,
                     max_new_tokens=max(row.request.generation.max_tokens for row in rows),
@@ -174,6 +186,13 @@ class TransformersEngine:
                 stopping_criteria=[batch.finished],
             )
         return rows
+
+    def _inputs(self, ids: Any, mask: Any = None) -> dict[str, Any]:
+        """Return the model's arguments for left-padded prompts [rows, tokens]."""
+        mask = ids.new_ones(ids.shape) if mask is None else mask
+        if self._learned is None:
+            return {"input_ids": ids, "attention_mask": mask}
+        return self._learned.before(self._model, ids, mask)
 
     def _completions(
         self, requests: Sequence[Request], rows: Sequence[Row]

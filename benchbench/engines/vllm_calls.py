@@ -85,15 +85,18 @@ class Vllm:
 
     def submit(
         self,
-        prompt: Sequence[int],
+        prompt: Any,
         sampling: Mapping[str, Any],
         adapter: tuple[str, int, Path] | None,
     ) -> str:
-        """Queue a request and return the key it will come back with."""
+        """Queue a request and return the key it will come back with.
+
+        ``prompt`` is what ``prompt_of`` makes.
+        """
         from vllm import SamplingParams
 
         (key,) = self._llm.enqueue(
-            [_tokens(prompt)],
+            [prompt],
             SamplingParams(**sampling),
             lora_request=self._lora(*adapter) if adapter else None,
             use_tqdm=False,
@@ -107,15 +110,16 @@ class Vllm:
         return [(str(output.request_id), [_read(o) for o in output.outputs]) for output in done]
 
     def prompt_logprobs(
-        self,
-        prompts: Sequence[Sequence[int]],
-        adapter: tuple[str, int, Path] | None,
+        self, prompts: Sequence[Any], adapter: tuple[str, int, Path] | None, skip: int = 0
     ) -> list[list[float]]:
-        """Return ln p(token | tokens before) for every token of each prompt but the first."""
+        """Return ln p(token | all before) for every token of each prompt but the first.
+
+        ``skip`` positions before them stand for what is no token.
+        """
         from vllm import SamplingParams
 
         outputs: Any = self._llm.generate(
-            [_tokens(prompt) for prompt in prompts],
+            prompts,
             SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0),
             lora_request=self._lora(*adapter) if adapter else None,
             use_tqdm=False,
@@ -124,10 +128,12 @@ class Vllm:
             [
                 position[token].logprob
                 for position, token in zip(
-                    output.prompt_logprobs[1:], output.prompt_token_ids[1:], strict=True
+                    output.prompt_logprobs[skip + 1 :],
+                    prompt["prompt_token_ids"][skip + 1 :],
+                    strict=True,
                 )
             ]
-            for output in outputs
+            for prompt, output in zip(prompts, outputs, strict=True)
         ]
 
     def abort(self, keys: Sequence[str]) -> None:
@@ -138,7 +144,22 @@ class Vllm:
         """Put the weights of a folder into the live model; drops all adapters."""
         with _quiet():
             self._llm.collective_rpc("benchbench_swap", args=(str(folder),))
-        self.forget()
+
+    def unplaced(self, layers: Sequence[str]) -> list[str]:
+        """Return those layers of the base model that the live model has no place for."""
+        return list(self._llm.collective_rpc("benchbench_unplaced", args=(list(layers),))[0])
+
+    def attentions(self) -> int:
+        """Return in how many layers a prefix can give keys and values."""
+        return int(self._llm.collective_rpc("benchbench_attentions")[0])
+
+    def put_on(self, route: str, folder: Path) -> None:
+        """Hang the added modules or the prefix of a folder on the live model."""
+        self._llm.collective_rpc("benchbench_put_on", args=(route, str(folder)))
+
+    def take_off(self) -> None:
+        """Take them off again."""
+        self._llm.collective_rpc("benchbench_take_off")
 
     def forget(self) -> None:
         """Drop cached prefixes, which are those of the weights before."""
@@ -167,8 +188,19 @@ class Vllm:
         return LoRARequest(name, number, str(folder))
 
 
-def _tokens(prompt: Sequence[int]) -> Any:
-    return {"prompt_token_ids": list(prompt)}
+def prompt_of(tokens: Sequence[int], embeddings: Any = None) -> Any:
+    """Return a prompt as vLLM takes it, after embeddings [n, hidden] if there are some."""
+    if embeddings is None:
+        return {"prompt_token_ids": list(tokens)}
+    import torch
+
+    # The mixed form: what is a token is embedded by vLLM, and keeps its log-probability.
+    rest = torch.zeros((len(tokens), embeddings.shape[1]), dtype=embeddings.dtype)
+    return {
+        "prompt_embeds": torch.cat([embeddings, rest]),
+        "prompt_token_ids": [0] * len(embeddings) + list(tokens),
+        "prompt_is_token_ids": [False] * len(embeddings) + [True] * len(tokens),
+    }
 
 
 def _read(output: Any) -> Output:
