@@ -85,7 +85,7 @@ class Membership:
         return (
             result.run_id in self.run_ids
             and canonical(result.spec.task) in self.tasks
-            and result.spec.engine.name == self.engine
+            and (result.spec.engine.name == self.engine or result.route == "transformers")
         )
 
 

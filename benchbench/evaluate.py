@@ -195,6 +195,7 @@ def _result(
         n=len(samples),
         n_missing=_missing(job, rows),
         n_truncated=sum(row["truncated"] for row in rows.values()),
+        route=job.checkpoint.route,
         parity=parity,
         samples_sha256=store.samples_sha256(job.run.run_id, job.spec),
         seconds=round(seconds, 3),

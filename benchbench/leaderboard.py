@@ -102,8 +102,10 @@ def refuse_incomparable(results: Sequence[TaskResult]) -> None:
             "model": result.run.model,
             "task": result.spec.task,
             "data": result.spec.data,
-            "engine": result.spec.engine,
+            "precision": [result.spec.engine.dtype, result.spec.engine.device],
         }
+        if result.route != "transformers":  # which is served by no other engine
+            shared["engine"] = result.spec.engine
         if result.run.train is not None:
             shared["training"] = result.run.train
         for key, value in shared.items():

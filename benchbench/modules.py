@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-Activation = Literal["relu", "gelu", "silu", "tanh"]
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
 CONFIG = "modules.json"
 WEIGHTS = "modules.safetensors"
@@ -35,7 +35,8 @@ class AddedModule:
     outputs: int
     width: int = 0
     """Size of the bottleneck."""
-    activation: Activation = "relu"
+    activation: str = "relu"
+    """``relu``, ``gelu``, ``silu`` or ``tanh``."""
     scale: float = 1.0
     parallel: bool = False
     """Whether x is what goes into the layer, instead of what comes out."""
@@ -43,9 +44,9 @@ class AddedModule:
     def __post_init__(self) -> None:
         if self.width < 0:
             raise ValueError(f"the width of an added module is {self.width}; it must be 0 or more")
-        if self.activation not in get_args(Activation):
+        if self.activation not in ACTIVATIONS:
             raise ValueError(
-                f"activation is {self.activation!r}; it is one of {', '.join(get_args(Activation))}"
+                f"activation is {self.activation!r}; it is one of {', '.join(ACTIVATIONS)}"
             )
 
     @property
@@ -166,3 +167,60 @@ def _add(
 
 def _adapted(model: Any) -> Iterator[tuple[str, Any]]:
     return ((path, layer) for path, layer in model.named_modules() if hasattr(layer, CHILD))
+
+
+def block_ends(model: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield for each layer of a decoder: its path, and those of the linear layers that end its
+    attention and its feed-forward block.
+
+    Both end in their last linear layer, in every architecture of transformers that is known to us;
+    ValueError where a layer has no attention or no feed-forward block.
+    """
+    for path, layer in _decoder_layers(model):
+        linear = [name for name, child in layer.named_modules() if _sizes(child)]
+        attention = [name for name in linear if "att" in name.split(".")[0].lower()]
+        others = [name for name in linear if name not in attention]
+        if not attention or not others:
+            raise ValueError(
+                f"{path} of {type(model).__name__} has no attention and feed-forward block of "
+                "linear layers, between which adapters are put"
+            )
+        yield path, f"{path}.{attention[-1]}", f"{path}.{others[-1]}"
+
+
+def layers_with_bias(model: Any) -> Iterator[tuple[str, int, int]]:
+    """Yield path, inputs and outputs of every layer that has a bias or, being linear, may have one.
+
+    The head is left out.
+    """
+    head = model.get_output_embeddings()
+    for path, layer in model.named_modules():
+        if layer is head:
+            continue
+        bias = getattr(layer, "bias", None)
+        if sizes := _sizes(layer):
+            yield path, *sizes
+        elif bias is not None and getattr(bias, "ndim", 0) == 1:
+            yield path, len(bias), len(bias)
+
+
+def _decoder_layers(model: Any) -> list[tuple[str, Any]]:
+    from torch.nn import ModuleList
+
+    wanted = model.config.get_text_config().num_hidden_layers
+    for path, module in model.named_modules():
+        if isinstance(module, ModuleList) and len(module) == wanted:
+            return [(f"{path}.{number}", layer) for number, layer in enumerate(module)]
+    raise ValueError(f"{type(model).__name__} has no list of {wanted} decoder layers")
+
+
+def _sizes(layer: Any) -> tuple[int, int] | None:
+    """Return inputs and outputs of a linear layer; None for any other."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(layer, Linear):
+        return layer.in_features, layer.out_features
+    if isinstance(layer, Conv1D):  # GPT-2 keeps its weights the other way round
+        return layer.weight.shape[0], layer.weight.shape[1]
+    return None

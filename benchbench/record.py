@@ -177,6 +177,8 @@ class TaskResult:
     """Samples without a completion; they score 0."""
     n_truncated: int
     """Prompts that were cut to the token limit."""
+    route: str = ""
+    """How the checkpoint was served; empty in records that are older than this field."""
     parity: Parity | None
     """None: not checked, so not publishable."""
     samples_sha256: str

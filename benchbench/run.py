@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchbench import evaluate, train
-from benchbench.engines import choose_engine, engine_spec
+from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.hardware import precision
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
@@ -210,7 +210,7 @@ def _evaluate_missing(
     ]
     if not missing:
         return {}
-    return serve(plan, engine, _jobs(missing, plan, store, registry), store, reporter)
+    return serve(plan, _jobs(missing, plan, store, registry), store, reporter)
 
 
 def _jobs(
@@ -264,11 +264,12 @@ def _compared(result: TaskResult) -> str:
 
 def result_spec(split: TaskSplit, engine: EngineSpec, record: RunRecord) -> ResultSpec:
     """Say what a result of this run on this task depends on."""
+    artefact = record.artefact
     return ResultSpec(
         task=split.spec,
         data=split.data,
-        engine=engine,
-        checkpoint=record.artefact.sha256 if record.artefact else "",
+        engine=engine_for(artefact.route, engine) if artefact else engine,
+        checkpoint=artefact.sha256 if artefact else "",
     )
 
 

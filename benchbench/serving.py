@@ -1,13 +1,16 @@
-"""Opens one engine for all checkpoints of a base model, proves that it serves them, scores them.
+"""Opens engines for the checkpoints of a base model, proves that they are served, scores them.
 
 A checkpoint that must not be served is left out and named; the others go on without it.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchbench import evaluate
 from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
+from benchbench.engines.weights import has_own_head, write_untied
 from benchbench.errors import CheckpointError, CheckpointOverflow
 from benchbench.evaluate import Job
 from benchbench.plan import Plan
@@ -19,13 +22,40 @@ Refused = dict[str, str]
 """Run id -> why its checkpoint is not served."""
 
 
-def serve(
-    plan: Plan, engine: EngineSpec, jobs: Sequence[Job], store: Store, reporter: Reporter
+def serve(plan: Plan, jobs: Sequence[Job], store: Store, reporter: Reporter) -> Refused:
+    """Score all jobs; the results are in the store, and what could not be served is returned.
+
+    One engine serves all that it can. Checkpoints with a head of their own beside a base model
+    without one, and those that only the transformers engine serves, follow in engines of theirs.
+    """
+    refused: Refused = {}
+    groups: dict[tuple[EngineSpec, bool], list[Job]] = {}
+    for job in jobs:
+        try:
+            own_head = job.checkpoint.route == "weights" and has_own_head(
+                job.checkpoint.folder, plan.model.folder
+            )
+        except CheckpointError as error:
+            refused[job.run.run_id] = str(error)
+            continue
+        groups.setdefault((job.spec.engine, own_head), []).append(job)
+    with TemporaryDirectory(prefix="benchbench-") as scratch:
+        for (engine, own_head), group in groups.items():
+            model = plan.model.folder
+            if own_head:
+                model = Path(scratch) / engine.name / plan.model.folder.name
+                write_untied(plan.model.folder, model)
+            refused |= _serve(engine, model, group, store, reporter)
+    return refused
+
+
+def _serve(
+    engine: EngineSpec, model: Path, jobs: Sequence[Job], store: Store, reporter: Reporter
 ) -> Refused:
-    """Score all jobs; the results are in the store, and what could not be served is returned."""
+    """Score the jobs of one engine."""
     checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
     reporter.say(f"starting {engine.name} for {len(checkpoints)} checkpoints")
-    server = open_engine(engine.name, _settings(plan, jobs, engine), checkpoints)
+    server = open_engine(engine.name, _settings(model, jobs, engine), checkpoints)
     refused: Refused = {}
     try:
         for checkpoint in checkpoints:
@@ -56,14 +86,12 @@ def _left(jobs: Sequence[Job], refused: Refused, store: Store) -> list[Job]:
     ]
 
 
-def _settings(plan: Plan, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
+def _settings(model: Path, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
     longest = max(
         max(len(prompt.tokens) for prompt in job.prompts) + job.split.protocol.generation.max_tokens
         for job in jobs
     )
-    return EngineSettings(
-        model=plan.model.folder, precision=engine.dtype, max_tokens=max(longest, 128)
-    )
+    return EngineSettings(model=model, precision=engine.dtype, max_tokens=max(longest, 128))
 
 
 def _prove(

@@ -140,6 +140,13 @@ def engine_spec(name: str, precision: Precision) -> EngineSpec:
     raise MissingExtra(name, "vllm" if name == "vllm" else "train")
 
 
+def engine_for(route: str, engine: EngineSpec) -> EngineSpec:
+    """Return the engine that serves a route where ``engine`` serves all that it can."""
+    if route == "transformers" and engine.name != "transformers":
+        return engine_spec("transformers", engine.dtype)
+    return engine
+
+
 def check_requests(
     requests: Sequence[Request], loaded: Container[str], settings: EngineSettings
 ) -> None:

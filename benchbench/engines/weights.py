@@ -4,7 +4,9 @@ vLLM swaps weights into the live model by name. What has no place there, or is m
 with a warning at most, and then serves a mixture of two models.
 """
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 from benchbench.engines.architecture import (
     Architecture,
@@ -36,6 +38,33 @@ def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
     files = weight_files(folder, CheckpointError)
     found = {name: shape for path in files for name, shape in read_finite(path).items()}
     _compare(folder, found, _stored(base_folder, base), base)
+
+
+def has_own_head(folder: Path, base: Path) -> bool:
+    """Tell whether a folder's weights have a head of their own where the base model has not."""
+    return _is_tied(base) and not _is_tied(folder)
+
+
+def write_untied(base: Path, folder: Path) -> None:
+    """Copy a base model, with the head as weights of its own: an engine opened with tied weights
+    would leave a checkpoint's own head out."""
+    from torch.nn import Parameter
+    from transformers import AutoModelForCausalLM
+
+    weights = shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json", "*.bin")
+    shutil.copytree(base, folder, ignore=weights)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        base, dtype="auto", local_files_only=True, use_safetensors=True
+    )
+    head = model.get_output_embeddings()
+    head.weight = Parameter(head.weight.detach().clone())
+    model.config.get_text_config().tie_word_embeddings = False
+    model.save_pretrained(folder)
+
+
+def _is_tied(folder: Path) -> bool:
+    config = read_config(folder, CheckpointError)
+    return bool(config.get_text_config().tie_word_embeddings)
 
 
 def _compare(
