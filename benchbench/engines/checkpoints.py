@@ -78,10 +78,7 @@ def check_peft(folder: Path) -> None:
         raise CheckpointError(
             f"{str(path)!r} cannot be read ({brief(error)}); save the adapter again."
         ) from error
-    if not isinstance(config, dict) or config.get("auto_mapping"):
-        raise CheckpointError(
-            f"{str(path)!r} asks for classes of its own; only types of the installed PEFT are "
-            "served."
-        )
+    if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
+        raise CheckpointError(f"{str(path)!r} does not say its peft_type; save the adapter again.")
     for file in sorted(folder.glob("*.safetensors")):
         read_finite(file)

@@ -14,8 +14,9 @@ from benchbench.engines.architecture import Architecture
 MOST = 64
 """Largest rank that is exported; above it, swapping whole weights is cheaper than serving LoRA."""
 
-LOST = 1e-4
-"""Largest share of a change (Frobenius norm) that its factors may miss."""
+LOST = 1e-2
+"""Largest share of a change (Frobenius norm) that its factors may miss. As every singular value
+above rounding counts, they miss rounding only; a change that is mostly that has no factors."""
 
 Factors = tuple[Any, Any]
 """A [rank, inputs] and B [outputs, rank], whose product B A is the change."""
@@ -30,7 +31,8 @@ def factor(before: Any, after: Any) -> Factors | None:
 
     change = after.float() - before.float()
     left, values, right = torch.linalg.svd(change, full_matrices=False)
-    rounding = torch.finfo(torch.float32).eps * after.float().norm()
+    size = before.float().norm() + after.float().norm()
+    rounding = torch.finfo(torch.float32).eps * size
     rank = int((values > rounding).sum())
     if rank > min(MOST, min(change.shape) // 2):
         return None

@@ -1,0 +1,141 @@
+"""Added modules: what is trained, saved, read again and taken off."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbench import modules
+from benchbench.engines.architecture import Architecture
+from benchbench.modules import AddedModule
+from tests import checkpoints
+from tests.test_export import read
+
+MODULE = AddedModule(layer="model.layers.0.mlp.down_proj", inputs=64, outputs=64, width=4)
+
+
+def outputs(model: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return model(torch.arange(12)[None]).logits
+
+
+def test_modules_that_add_zero_change_nothing(tiny_model: Path) -> None:
+    import torch
+
+    model = read(tiny_model)
+    before = outputs(model)
+    modules.attach(model, [MODULE])
+    assert torch.equal(outputs(model), before)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {f"{MODULE.layer}.added.{name}" for name in MODULE.shapes}
+
+
+def test_a_module_computes_what_it_says(tiny_model: Path) -> None:
+    import torch
+
+    module = AddedModule(layer="x", inputs=3, outputs=2, width=4, activation="relu", scale=0.5)
+    own = {name: torch.randn(shape) for name, shape in module.shapes.items()}
+    x = torch.randn(5, 3)
+    inner = torch.relu(x @ own["down"].T + own["down_bias"])
+    wanted = 0.5 * (inner @ own["up"].T + own["bias"])
+    assert torch.allclose(modules.addition(module, own, x), wanted)
+    bias = AddedModule(layer="x", inputs=3, outputs=2)
+    assert torch.equal(modules.addition(bias, own, x), own["bias"])
+
+
+def test_what_is_saved_is_read_and_can_be_taken_off(tiny_model: Path, tmp_path: Path) -> None:
+    import torch
+
+    made = checkpoints.added(tmp_path / "run", tiny_model, checkpoints.bottlenecks)
+    model = read(tiny_model)
+    before, names = outputs(model), list(model.state_dict())
+    modules.load(model, made.folder)
+    changed = outputs(model)
+    assert not torch.allclose(changed, before)
+    modules.save(model, tmp_path)
+    again = read(tiny_model)
+    modules.load(again, tmp_path)
+    assert torch.equal(outputs(again), changed)
+    modules.detach(model)
+    assert torch.equal(outputs(model), before)
+    assert list(model.state_dict()) == names
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [({"width": -1}, "is -1; it must be 0 or more"), ({"activation": "abs"}, "one of relu, gelu")],
+)
+def test_values_that_are_not_allowed(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        AddedModule(layer="x", inputs=1, outputs=1, **fields)
+
+
+CONFIGS = {
+    "GPT2Config": {"n_embd": 32, "n_head": 2, "n_layer": 3},
+    "OPTConfig": {"hidden_size": 32, "ffn_dim": 64, "word_embed_proj_dim": 32},
+    "GPTNeoXConfig": {"hidden_size": 32, "intermediate_size": 64},
+    "Qwen3Config": {"hidden_size": 32, "intermediate_size": 64},
+    "Gemma3TextConfig": {"hidden_size": 32, "intermediate_size": 64, "head_dim": 16},
+    "PhiConfig": {"hidden_size": 32, "intermediate_size": 64},
+}
+ENDS = {
+    "GPT2Config": ("attn.c_proj", "mlp.c_proj"),
+    "OPTConfig": ("self_attn.out_proj", "fc2"),
+    "GPTNeoXConfig": ("attention.dense", "mlp.dense_4h_to_h"),
+    "Qwen3Config": ("self_attn.o_proj", "mlp.down_proj"),
+    "Gemma3TextConfig": ("self_attn.o_proj", "mlp.down_proj"),
+    "PhiConfig": ("self_attn.dense", "mlp.fc2"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_ends_of_blocks_are_found_in_every_architecture(name: str) -> None:
+    model = built(name)
+    ends = list(modules.block_ends(model))
+    assert len(ends) == 3
+    for layer, attention, feed_forward in ends:
+        assert (attention, feed_forward) == tuple(f"{layer}.{end}" for end in ENDS[name])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_biases_go_to_all_linear_layers_and_norms_that_have_one(name: str) -> None:
+    model = built(name)
+    found = {path: outputs for path, _, outputs in modules.layers_with_bias(model)}
+    own = {
+        path.removesuffix(".bias"): len(p)
+        for path, p in model.named_parameters()
+        if path.endswith(".bias")
+    }
+    assert own.items() <= found.items() | {("embed_out", 0), ("lm_head", 50)}
+    assert not {"lm_head", "embed_out"} & found.keys()
+
+
+def built(name: str) -> Any:
+    import torch
+    import transformers
+
+    sizes = {"num_hidden_layers": 3, "num_attention_heads": 2} | CONFIGS[name]
+    if name == "GPT2Config":
+        sizes = dict(CONFIGS[name])
+    ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    config = getattr(transformers, name)(vocab_size=50, **ids, **sizes)
+    with torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def test_a_model_without_such_blocks_is_one_sentence() -> None:
+    import torch
+
+    model: Any = built("GPT2Config")
+    for layer in model.transformer.h:
+        layer.attn = torch.nn.Identity()
+    with pytest.raises(ValueError, match="no attention and feed-forward block"):
+        list(modules.block_ends(model))
+
+
+def test_architectures_know_their_layers(tiny_model: Path) -> None:
+    base = Architecture.of(tiny_model)
+    assert base.hidden == 64 and base.cache[0] == 2
+    assert {"model.layers.0.mlp", "model.norm", *base.linear} <= base.layers
