@@ -31,7 +31,7 @@ def factor(before: Any, after: Any) -> Factors | None:
 
     change = after.float() - before.float()
     left, values, right = torch.linalg.svd(change, full_matrices=False)
-    size = before.float().norm() + after.float().norm()
+    size = before.float().norm() + after.float().norm() + change.norm()
     rounding = torch.finfo(torch.float32).eps * size
     rank = int((values > rounding).sum())
     if rank > min(MOST, min(change.shape) // 2):
