@@ -11,6 +11,7 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.engines import Request
 from benchbench.engines.parity import Reference
 from benchbench.errors import CheckpointOverflow, StoreError
+from benchbench.leaderboard import tables
 from benchbench.plan import Grid
 from benchbench.preview import preview
 from benchbench.record import Artefact, Cost
@@ -49,6 +50,8 @@ class World:
     killed: bool = False
     refuses: set[str] = field(default_factory=set)
     overflows: set[str] = field(default_factory=set)
+    routes: dict[str, str] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
 
     def train(self, job: TrainJob, progress: Any) -> Outcome:
         method = job.spec.method.name
@@ -79,7 +82,9 @@ class World:
             reason="",
             cost=Cost(total_parameters=10, trainable_parameters=0 if base else 3),
             artefact=Artefact(
-                route="base" if base else "lora", sha256=hash_folder(checkpoint), bytes=3
+                route="base" if base else self.routes.get(method, "lora"),
+                sha256=hash_folder(checkpoint),
+                bytes=3,
             ),
             environment={},
         )
@@ -87,6 +92,7 @@ class World:
     def open_engine(self, name: str, settings: Any, checkpoints: Any) -> ToyEngine:
         engine = ToyEngine(self.answer, log=self.served, refuses=self.refuses)
         self.engines.append(engine)
+        self.opened.append(name)
         return engine
 
     def answer(self, request: Request) -> str:
@@ -123,6 +129,23 @@ def request_(tiny_model: Path, tmp_path: Path) -> RunRequest:
 
 def march(request: RunRequest, tiny_model: Path, reporter: Says | None = None) -> Report:
     return run(request, toys.registry(tiny_model), reporter or Says())
+
+
+def test_what_one_engine_does_not_serve_another_does(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    world.routes["part"] = "transformers"
+    report = march(request_, tiny_model)
+    assert report.ok
+    assert world.opened == ["toy", "transformers"]
+    asked = [{request.checkpoint for request in engine.requests} for engine in world.engines]
+    assert [len(runs) for runs in asked] == [3, 2] and not asked[0] & asked[1]
+    assert {(r.route, r.spec.engine.name) for r in report.results} == {
+        ("base", "toy"), ("lora", "toy"), ("transformers", "transformers")
+    }  # fmt: skip
+    assert march(request_, tiny_model).ok
+    assert len(world.engines) == 2  # nothing is done twice
+    tables(report.runs, report.results)  # they may stand in one table
 
 
 def test_all_is_trained_and_scored_once(

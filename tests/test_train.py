@@ -306,6 +306,7 @@ def test_a_method_prepares_chooses_its_optimizer_and_sees_its_gradients(
         ("unfit", "skipped", "org/tiny has no experts"),
         ("broken", "failed", "ValueError: no luck with ~/secret"),
         ("idle", "failed", "ValueError: method 'idle' leaves no parameter to train"),
+        ("astray", "failed", "ValueError: export() of method 'astray' returned 'telepathy'"),
         ("pickler", "failed", "ValueError: method 'pickler' exported weights.bin"),
         ("unheard-of", "failed", "no method named 'unheard-of'"),
     ],
@@ -325,6 +326,15 @@ def test_every_end_has_its_status_and_reason(
 @pytest.mark.parametrize("kind", ["cpu", "cuda", "python"])
 def test_memory_that_ran_out_is_known_by_every_name(kind: str, new_job: NewJob) -> None:
     assert run(new_job("hungry", {"kind": kind})).status == "out_of_memory"
+
+
+@pytest.mark.parametrize("name", ["toy", "stateful"])
+def test_only_what_can_go_on_exactly_leaves_checkpoints(name: str, new_job: NewJob) -> None:
+    job = new_job(name, epochs=8.0)
+    seen: set[str] = set()
+    outcome = process.run(job, lambda _: seen.update(p.name for p in job.work.glob("check*")))
+    assert outcome.status == "done", outcome.reason
+    assert bool(seen) == (name == "toy")
 
 
 def test_a_checkpoint_cut_short_is_left_for_the_one_before(new_job: NewJob) -> None:

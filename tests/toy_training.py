@@ -84,6 +84,25 @@ class Idle(Toy):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stateful(Toy):
+    """Keeps in Python what decides the next step, so that it cannot go on in another process."""
+
+    name = "stateful"
+    resumable = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Astray(Toy):
+    """Names a route there is not."""
+
+    name = "astray"
+
+    def export(self, model: Any, folder: Path) -> Any:
+        model.save_pretrained(folder)
+        return "telepathy"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pickler(Toy):
     name = "pickler"
 
@@ -130,6 +149,8 @@ def register_methods() -> list[type[Method]]:
         Unfit,
         Broken,
         Idle,
+        Stateful,
+        Astray,
         Pickler,
         Curious,
     ]
