@@ -16,6 +16,7 @@ import pytest
 
 from benchbench.engines import Engine
 from benchbench.errors import CheckpointError, EngineError
+from benchbench.modules import AddedModule, block_ends
 from benchbench.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_tokenizer
@@ -168,3 +169,64 @@ def engine_closed(model: Path, made: list[Checkpoint]) -> Engine:
     engine = opened("vllm", settings, made[:1])
     engine.close()
     return engine
+
+
+FAMILIES: dict[str, dict[str, int]] = {
+    "Gemma3TextConfig": {"intermediate_size": 128, "num_key_value_heads": 1, "head_dim": 32},
+    "OPTConfig": {"ffn_dim": 128, "word_embed_proj_dim": 64},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_learned_prompts_and_modules_fit_other_architectures(family: str, tmp_path: Path) -> None:
+    """Their layers are fused and named in other ways, and OPT's positions are learned."""
+    model = written(family, tmp_path / "model")
+    made = [
+        checkpoints.base(model),
+        checkpoints.lora(tmp_path / "lora", model),
+        checkpoints.soft_prompt(tmp_path / "soft", model),
+        checkpoints.prefix(tmp_path / "prefix", model),
+        checkpoints.added(tmp_path / "biases", model, checkpoints.biases),
+        checkpoints.added(tmp_path / "ends", model, lambda base: ends(model)),
+    ]
+    found = []
+    for name in ("vllm", "transformers"):
+        engine = opened(name, settings_of(model), made)
+        found.append(answers(engine, *(checkpoint.run_id for checkpoint in made)))
+        engine.close()
+    assert found[0] == found[1]
+    assert len({c.tokens for c in found[0].values()}) > len(made)
+
+
+def written(family: str, folder: Path) -> Path:
+    import torch
+    import transformers
+
+    write_tokenizer(folder)
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = getattr(transformers, family)(
+        **(sizes | FAMILIES[family]),
+        max_position_embeddings=512,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "norm" not in name:
+                weights.mul_(4)
+    model.save_pretrained(folder)
+    return folder
+
+
+def ends(model: Path) -> list[AddedModule]:
+    from transformers import AutoModelForCausalLM
+
+    found = block_ends(AutoModelForCausalLM.from_pretrained(model))
+    return [
+        AddedModule(layer=path, inputs=64, outputs=64, width=8)
+        for _, attention, feed_forward in found
+        for path in (attention, feed_forward)
+    ]
