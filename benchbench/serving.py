@@ -3,7 +3,7 @@
 A checkpoint that must not be served is left out and named; the others go on without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,7 +54,7 @@ def _serve(
 ) -> Refused:
     """Score the jobs of one engine."""
     checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
-    reporter.say(f"starting {engine.name} for {len(checkpoints)} checkpoints")
+    reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
     server = open_engine(engine.name, _settings(model, jobs, engine), checkpoints)
     refused: Refused = {}
     try:
@@ -120,7 +120,11 @@ def _evaluate(
     reporter: Reporter,
 ) -> None:
     total = sum(len(job.split.samples) for job in jobs)
-    runs = len({job.run.run_id for job in jobs})
-    with reporter.bar(f"evaluating {runs} checkpoints", total) as update:
+    runs = _count({job.run.run_id for job in jobs})
+    with reporter.bar(f"evaluating {runs}", total) as update:
         for _ in evaluate.evaluate(engine, jobs, parities, store, lambda n: update(n, total, "")):
             pass
+
+
+def _count(checkpoints: Collection[object]) -> str:
+    return f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}"
