@@ -3,7 +3,7 @@
 These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 """
 
-from benchbench.adaptation import peft_model
+from benchbench.adaptation import linear_layers, peft_model
 from benchbench.hookspecs import hookimpl
 from benchbench.method import Method, Route, Training
 from benchbench.model import Model
@@ -29,5 +29,6 @@ __all__ = [
     "TrainSpec",
     "Training",
     "hookimpl",
+    "linear_layers",
     "peft_model",
 ]

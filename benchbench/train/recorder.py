@@ -84,9 +84,15 @@ def count_parameters(model: Any) -> Cost:
     """Count a model's parameters, tied ones once; the rest of the cost is not known yet."""
     parameters = list(model.parameters())
     return Cost(
-        total_parameters=sum(p.numel() for p in parameters),
+        total_parameters=sum(map(_size, parameters)),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
     )
+
+
+def _size(parameter: Any) -> int:
+    """Return how many numbers a parameter stands for: packed ones are more than its elements."""
+    packed = getattr(parameter, "quant_state", None)
+    return int(packed.shape.numel()) if packed is not None else int(parameter.numel())
 
 
 def peak_memory() -> tuple[int | None, Literal["cuda_allocated", "rss"]]:

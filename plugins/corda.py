@@ -1,0 +1,70 @@
+"""CorDA: LoRA that starts where a weight acts most on the task's inputs (arXiv 2406.05223)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, linear_layers, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corda(Method):
+    """Train the part of each weight that matters most for the training inputs' covariance.
+
+    This is the paper's instruction-previewed mode: its other mode, which preserves knowledge,
+    needs samples of what is to be preserved. 256 samples, alpha equal to the rank and the
+    learning rate are the paper's (section 4), which uses rank 128.
+    """
+
+    name = "corda"
+    source = "https://arxiv.org/abs/2406.05223"
+    packable = True
+
+    learning_rate: float = 2e-5
+    rank: int = 16
+    """Components that are trained, at least 1; the change has up to twice this rank."""
+    samples: int = 256
+    """Training samples whose inputs are looked at, at least 1."""
+    targets: str = "all-linear"
+    """``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        if self.samples < 1:
+            raise ValueError(f"samples is {self.samples}; it must be 1 or more")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        from peft import LoraConfig
+        from peft.tuners.lora.config import CordaConfig
+        from peft.tuners.lora.corda import preprocess_corda
+
+        options: dict[str, Any] = {
+            "r": self.rank,
+            "lora_alpha": self.rank,
+            "init_lora_weights": "corda",
+            "corda_config": CordaConfig(corda_method="ipm"),
+        }
+        # PEFT reads "all-linear" only later, when it wraps the model.
+        layers = list(linear_layers(model, self.targets))
+        config = LoraConfig(target_modules=layers, **options)
+        preprocess_corda(model, config, run_model=lambda: self._show(model, training))
+        return peft_model(model, "LoraConfig", targets="+".join(layers), **options)
+
+    def _show(self, model: Any, training: Training) -> None:
+        """Run samples through the model, one at a time, as PEFT's hooks want them."""
+        import torch
+
+        left = self.samples
+        for batch in training.batches():
+            for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
+                if not left:
+                    return
+                left -= 1
+                with torch.no_grad():
+                    model(input_ids=ids[mask.bool()][None], use_cache=False)
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Corda]

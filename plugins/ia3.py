@@ -1,0 +1,43 @@
+"""(IA)³: trained factors for keys, values and the hidden layer of the MLP (arXiv 2205.05638)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ia3(Method):
+    """Multiply keys, values and the hidden activations of the MLP by trained vectors.
+
+    Layers and learning rate are the paper's (section 3.3). PEFT knows the layers' names for common
+    architectures; give both parameters for another.
+    """
+
+    name = "ia3"
+    source = "https://arxiv.org/abs/2205.05638"
+    packable = True
+
+    learning_rate: float = 3e-3
+    targets: str = ""
+    """Names of linear layers joined by ``+``; empty: keys, values and the MLP's last."""
+    inputs: str = ""
+    """Those of the targets whose inputs are multiplied instead of outputs; empty: the MLP's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.targets) != bool(self.inputs):
+            raise ValueError(
+                f"targets is {self.targets!r} and inputs is {self.inputs!r}; give both or none"
+            )
+        if other := set(self.inputs.split("+")) - set(self.targets.split("+")):
+            raise ValueError(f"inputs names {', '.join(sorted(other))}; each must be a target too")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        inputs = {"feedforward_modules": self.inputs.split("+")} if self.inputs else {}
+        return peft_model(model, "IA3Config", targets=self.targets or None, **inputs)
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Ia3]

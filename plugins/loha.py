@@ -1,0 +1,41 @@
+"""LoHa: the elementwise product of two low-rank updates (FedPara, arXiv 2108.06098)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loha(Method):
+    """Add ``alpha / rank * (B1 A1) ∘ (B2 A2)``, whose rank is up to the square of ``rank``.
+
+    Rank and alpha are PEFT's defaults, the learning rate is that of its method comparison.
+    """
+
+    name = "loha"
+    source = "https://arxiv.org/abs/2108.06098"
+    packable = True
+
+    learning_rate: float = 1e-4
+    rank: int = 8
+    """Rank of each of the two, at least 1."""
+    alpha: int = 8
+    """The update is scaled by alpha / rank."""
+    targets: str = "all-linear"
+    """``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        if self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(model, "LoHaConfig", targets=self.targets, r=self.rank, alpha=self.alpha)
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Loha]

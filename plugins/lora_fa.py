@@ -1,0 +1,55 @@
+"""LoRA-FA: LoRA with a frozen A, whose B follows the full gradient (arXiv 2308.03303)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraFa(Method):
+    """Train only B, by gradients that are projected to make B A follow the full gradient.
+
+    The rank is that of PEFT's method comparison, alpha and learning rate are those of its notes on
+    the optimizer, whose gradients are those of the paper's second version.
+    """
+
+    name = "lora-fa"
+    source = "https://arxiv.org/abs/2308.03303"
+    packable = True
+
+    learning_rate: float = 7e-5
+    rank: int = 32
+    """Inner dimension r, at least 1."""
+    alpha: int = 32
+    """The update is scaled by alpha / rank."""
+    targets: str = "all-linear"
+    """``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        if self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(
+            model, "LoraConfig", targets=self.targets, r=self.rank, lora_alpha=self.alpha
+        )
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        from peft.optimizers import create_lorafa_optimizer
+
+        return create_lorafa_optimizer(
+            model,
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lr=self.learning_rate,
+            weight_decay=training.weight_decay,
+        )
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [LoraFa]

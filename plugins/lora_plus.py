@@ -1,0 +1,66 @@
+"""LoRA+: LoRA that learns B faster than A (arXiv 2402.12354)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraPlus(Method):
+    """Train LoRA with a learning rate for B that is ``ratio`` times A's.
+
+    A ratio of 16 is the paper's advice (section 5); the learning rate is half of LoRA's, as PEFT's
+    notes on the optimizer say.
+    """
+
+    name = "lora-plus"
+    source = "https://arxiv.org/abs/2402.12354"
+    packable = True
+
+    learning_rate: float = 5e-5
+    ratio: float = 16.0
+    """Learning rate of B over that of A, at least 1."""
+    rank: int = 16
+    """Inner dimension r, at least 1."""
+    alpha: int = 16
+    """The update is scaled by alpha / rank."""
+    dropout: float = 0.0
+    """Chance that an input of A is zeroed in training, in [0, 1)."""
+    targets: str = "all-linear"
+    """``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("ratio", "rank", "alpha"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(
+            model,
+            "LoraConfig",
+            targets=self.targets,
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+        )
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        import torch
+        from peft.optimizers import create_loraplus_optimizer
+
+        return create_loraplus_optimizer(
+            model,
+            torch.optim.AdamW,
+            lr=self.learning_rate,
+            loraplus_lr_ratio=self.ratio,
+            loraplus_weight_decay=training.weight_decay,
+        )
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [LoraPlus]

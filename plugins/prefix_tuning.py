@@ -1,0 +1,47 @@
+"""Prefix tuning: trained keys and values before every prompt, in every layer (arXiv 2101.00190)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixTuning(Method):
+    """Train the keys and values of ``tokens`` positions that every layer attends to.
+
+    Length, bottleneck and learning rate are the paper's for table-to-text (section 5). The
+    study (arXiv 2411.16775) also trains without a bottleneck, with learning rates up to 1e-3.
+    """
+
+    name = "prefix-tuning"
+    source = "https://arxiv.org/abs/2101.00190"
+    identity = False
+
+    learning_rate: float = 5e-5
+    tokens: int = 10
+    """Positions before the prompt, at least 1."""
+    bottleneck: int = 512
+    """Width of the network that writes the prefix in training; 0 trains the prefix itself."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tokens < 1:
+            raise ValueError(f"tokens is {self.tokens}; it must be 1 or more")
+        if self.bottleneck < 0:
+            raise ValueError(f"bottleneck is {self.bottleneck}; it must be 0 or more")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(
+            model,
+            "PrefixTuningConfig",
+            targets=None,
+            num_virtual_tokens=self.tokens,
+            prefix_projection=self.bottleneck > 0,
+            encoder_hidden_size=self.bottleneck or None,
+        )
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [PrefixTuning]

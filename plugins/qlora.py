@@ -1,0 +1,105 @@
+"""QLoRA: LoRA beside linear layers that are stored in four bits (arXiv 2305.14314)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, linear_layers, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qlora(Method):
+    """Store the frozen linear layers as NF4 and train LoRA beside them.
+
+    What is served is what was trained: the quantised weights, written out in full, with the update
+    added. Rank, alpha, dropout and learning rate are the paper's for 7B and 13B (appendix B).
+    """
+
+    name = "qlora"
+    source = "https://arxiv.org/abs/2305.14314"
+    packable = True
+    identity = False  # the weights are rounded before training
+
+    learning_rate: float = 2e-4
+    rank: int = 64
+    """Inner dimension r, at least 1."""
+    alpha: int = 16
+    """The update is scaled by alpha / rank."""
+    dropout: float = 0.1
+    """Chance that an input of A is zeroed in training, in [0, 1)."""
+    double: bool = True
+    """Whether the constants of the quantisation are quantised too."""
+    targets: str = "all-linear"
+    """Where LoRA is: ``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        if self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        for name, layer in linear_layers(model).items():
+            model.set_submodule(name, _quantised(layer, self.double))
+        # To PEFT they are linear layers like others: its own 4-bit layers merge with a loss.
+        return peft_model(
+            model,
+            "LoraConfig",
+            targets=self.targets,
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+        )
+
+    def export(self, model: Any, folder: Path) -> None:
+        from bitsandbytes.nn import Linear4bit
+
+        for name, layer in list(model.named_modules()):
+            if isinstance(layer, Linear4bit):
+                model.set_submodule(name, _restored(layer))
+
+
+def _quantised(layer: Any, double: bool) -> Any:
+    try:
+        from bitsandbytes.nn import Linear4bit, Params4bit
+    except ImportError as error:
+        raise ImportError(
+            "method 'qlora' needs bitsandbytes; run: pip install 'benchbench[quant]'"
+        ) from error
+    device, bias = layer.weight.device, layer.bias
+    made = Linear4bit(
+        layer.in_features,
+        layer.out_features,
+        bias=bias is not None,
+        compress_statistics=double,
+        quant_type="nf4",
+        device="meta",
+    )
+    made.weight = Params4bit(
+        layer.weight.data.to("cpu"),
+        requires_grad=False,
+        compress_statistics=double,
+        quant_type="nf4",
+        module=made,
+    )
+    made.bias = bias
+    return made.to(device)
+
+
+def _restored(layer: Any) -> Any:
+    """Return an ordinary layer with the weights that a quantised one stands for."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+
+    made = torch.nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, "meta")
+    full = dequantize_4bit(layer.weight.data, layer.weight.quant_state).float()
+    made.weight, made.bias = torch.nn.Parameter(full, requires_grad=False), layer.bias
+    return made
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Qlora]

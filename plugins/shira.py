@@ -1,0 +1,48 @@
+"""SHiRA: a few single weights of each matrix are trained, drawn at random (arXiv 2406.13175)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchbench import Method, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shira(Method):
+    """Train as many single weights of each linear layer as LoRA of rank ``rank`` would have.
+
+    This is the paper's random mask, drawn anew for each seed and equal for layers of equal shape.
+    The rank is PEFT's default, the learning rate that of its method comparison.
+    """
+
+    name = "shira"
+    source = "https://arxiv.org/abs/2406.13175"
+    packable = True
+
+    learning_rate: float = 3e-4
+    rank: int = 32
+    """Rank of the LoRA with as many parameters: at least 1, below what the smallest layer holds."""
+    targets: str = "all-linear"
+    """``all-linear``, or names of linear layers joined by ``+``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        import torch
+
+        # Torch asks to be told whether to check the sparse matrices that PEFT makes in every step.
+        torch.sparse.check_sparse_tensor_invariants.disable()
+        return peft_model(
+            model,
+            "ShiraConfig",
+            targets=self.targets,
+            r=self.rank,
+            random_seed=int(torch.randint(2**31, ())),
+        )
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    return [Shira]
