@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = $(PYTHON) setup_env.py
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint exam lock clean
 
 demo: ## finetune the embedded model with LoRA and score it
 	$(RUN) benchbench run --method lora --tasks super-ni
@@ -14,6 +14,9 @@ lint: ## format, style, types and floors
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+
+exam: ## check every method, as strangers' methods are checked
+	$(RUN) benchbench check --all
 
 lock: ## pin the newest versions that fit pyproject.toml and requirements/*.in
 	$(PYTHON) requirements/make_locks.py

@@ -84,7 +84,10 @@ KINDS: dict[str, tuple[Make, str]] = {
         "weights",
     ),
     "bias beside lora": (wrapped("LoraConfig", lora_bias=True, **LINEAR), "transformers"),
-    "adaption prompt": (wrapped("AdaptionPromptConfig", adapter_len=4, adapter_layers=2), "transformers"),
+    "adaption prompt": (
+        wrapped("AdaptionPromptConfig", adapter_len=4, adapter_layers=2),
+        "transformers",
+    ),
     "prompt tuning": (wrapped("PromptTuningConfig", num_virtual_tokens=5), "soft_prompt"),
     "p-tuning": (
         wrapped("PromptEncoderConfig", num_virtual_tokens=5, encoder_hidden_size=16),

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from benchbench.cli import boards, listing, running
+from benchbench.cli import boards, checking, listing, running
 from benchbench.errors import BenchbenchError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("run")(running.run)
 app.command("list")(listing.list_names)
 app.command("show")(listing.show)
+app.command("check")(checking.check)
 app.add_typer(boards.app, name="leaderboard")
 
 

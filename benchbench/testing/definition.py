@@ -1,0 +1,99 @@
+"""Checks of a method's class, before anything is trained."""
+
+import ast
+import inspect
+import textwrap
+from dataclasses import fields
+
+from benchbench.errors import BadParameter
+from benchbench.method import Method
+from benchbench.specs import MethodSpec, canonical
+from benchbench.testing.trial import Trial
+from benchbench.testing.verdict import Failed, NotTried
+
+
+def instantiates(trial: Trial) -> str:
+    """Return the parameters of a method built with its defaults and those asked for."""
+    cls = trial.registry.methods[trial.asked.name]
+    if "__dataclass_params__" not in cls.__dict__:
+        raise Failed(
+            f"{cls.__name__} is no dataclass of its own, so its fields are not hyperparameters; "
+            "write @dataclass(frozen=True, kw_only=True) above the class"
+        )
+    try:
+        trial.registry.method(MethodSpec(name=trial.asked.name))
+        again = trial.registry.resolve_method(trial.spec, 1.0)
+    except BadParameter as error:
+        why = str(error).rstrip(".")
+        raise Failed(
+            f"it cannot be built from its defaults ({why}); give every field a default that its "
+            "type and __post_init__() allow"
+        ) from error
+    try:
+        text = canonical(again.params)
+    except (TypeError, ValueError) as error:
+        raise Failed(
+            f"its parameters cannot be written down as JSON ({error}); a field is a number, a "
+            "text, a truth value or None"
+        ) from error
+    if text != canonical(trial.spec.params):
+        raise Failed(
+            f"built again from its own parameters it has others: {text}, not "
+            f"{canonical(trial.spec.params)}; __post_init__() must not change fields"
+        )
+    return ", ".join(f"{key}={value}" for key, value in again.params.items())
+
+
+def documented(trial: Trial) -> str:
+    """Return what is documented: the class, and each field by a docstring below it."""
+    cls = trial.registry.methods[trial.asked.name]
+    try:
+        own, known = _docstrings(cls)
+    except (OSError, TypeError, SyntaxError) as error:  # made at run time, without a file
+        raise NotTried(f"the source of {cls.__name__} cannot be read ({error})") from error
+    if not own:
+        raise Failed(
+            f"{cls.__name__} has no docstring; its first sentence is shown by `benchbench list "
+            "methods`, so say below the class line what the method does"
+        )
+    names = [field.name for field in fields(cls)]
+    if missing := [name for name in names if name not in known]:
+        raise Failed(
+            f"{', '.join(missing)}: no docstring; write what each hyperparameter means, and its "
+            'range, as a """text""" on the line below the field'
+        )
+    advice = "" if cls.source else "; advice: set source to the address of the paper or code"
+    return f"the class and {len(names)} hyperparameters{advice}"
+
+
+def skips(trial: Trial) -> str:
+    """Return that the method takes the exam's model; NotTried with its reason otherwise."""
+    answer = trial.method().skip(trial.model_spec)
+    if answer is not None and not (isinstance(answer, str) and answer.strip()):
+        raise Failed(
+            f"skip() returned {answer!r}; return None to train on a model, or the reason not to, "
+            "as text"
+        )
+    if answer:
+        raise NotTried(f"the method does not take the exam's small Llama: {answer}")
+    return "None: it takes the exam's model"
+
+
+def _docstrings(cls: type[Method]) -> tuple[str, set[str]]:
+    """Return a class's own docstring, and the fields that it or a base class documents."""
+    known: set[str] = set()
+    own = ""
+    for base in cls.__mro__:
+        if not issubclass(base, Method):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        if base is cls:
+            own = ast.get_docstring(tree) or ""
+        for node, below in zip(tree.body, tree.body[1:], strict=False):
+            if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
+                continue
+            value = below.value if isinstance(below, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                known.add(node.target.id)
+    return own, known

@@ -1,0 +1,243 @@
+"""The exam: its checks in order, and what they answer."""
+
+import gc
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from benchbench.engines import DISTRIBUTIONS
+from benchbench.errors import BadParameter, MissingExtra, PluginError
+from benchbench.method import Method
+from benchbench.registry import Registry
+from benchbench.specs import MethodSpec
+from benchbench.testing import artefact, behaviour, definition
+from benchbench.testing.trial import STEPS, Trial
+from benchbench.testing.verdict import Failed, NotTried, line
+
+Status = Literal["passed", "failed", "not tried"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check and how it ended."""
+
+    name: str
+    status: Status
+    tried: str
+    """What was tried and, where it passed, what came out."""
+    problem: str = ""
+    """Where it failed: what was expected, what came out, what to change. Else why not tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """What the checks found of one method."""
+
+    method: str
+    plugin: str
+    checks: tuple[Check, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """Return one line for each check that failed."""
+        return [f"{c.name}: {c.problem}" for c in self.checks if c.status == "failed"]
+
+
+class Step(NamedTuple):
+    """A check to make: it returns what it found, or raises Failed or NotTried."""
+
+    name: str
+    tried: str
+    make: Callable[[Trial], str]
+    needs: tuple[str, ...] = ()
+    """Checks that must have passed before."""
+
+
+CHECKS = (
+    Step("builds", "built from its defaults, twice, through JSON", definition.instantiates),
+    Step("documented", "docstrings of the class and its fields", definition.documented),
+    Step("skip", "skip() asked about the exam's model", definition.skips, ("builds",)),
+    Step("adapts", "adapt() on a small Llama", behaviour.adapts, ("skip",)),
+    Step("identity", "adapted and base model compared", behaviour.starts_as_declared, ("adapts",)),
+    Step("trains", f"{STEPS} steps on one batch", behaviour.trains, ("adapts",)),
+    Step("deterministic", "trained twice with one seed", behaviour.repeats, ("trains",)),
+    Step("resumes", "interrupted and continued", behaviour.resumes, ("deterministic",)),
+    Step("packing", "two samples in a row, and apart", behaviour.packs, ("trains",)),
+    Step("padding", "samples padded in a batch, and alone", behaviour.pads, ("trains",)),
+    Step("exports", "the trained model written", artefact.exports, ("trains",)),
+    Step("transformers", "served", artefact.served_by_transformers, ("exports",)),
+    Step("vllm", "served", artefact.served_by_vllm, ("exports",)),
+    Step("same tokens", "both engines", artefact.same_tokens, ("transformers", "vllm")),
+    Step("base kept", "the base model's folder hashed", artefact.leaves_the_base, ("skip",)),
+)
+
+UNTRAINED = ("builds", "documented", "skip")
+"""Checks of a method with the role ``base``, which trains nothing."""
+
+
+def check_method(
+    method: str | type[Method],
+    *,
+    engine: str = "auto",
+    plugins: Sequence[str] = (),
+    no_plugins: Sequence[str] = (),
+) -> Exam:
+    """Examine a method; what it raises becomes a failed check.
+
+    ``method`` is a name with parameters, such as ``lora:rank=4``, or a class whose module or
+    package registers it. ``engine`` is ``transformers``, ``vllm``, or ``auto`` for all that are
+    installed. ``plugins`` are modules to load beside the installed plugins, and ``no_plugins``
+    names of plugins to leave out. Raises UnknownName, BadParameter, MissingExtra or PluginError
+    where the request is wrong.
+    """
+    started = time.perf_counter()
+    engines = _engines(engine)
+    registry, extra, spec = _find(method, tuple(plugins), tuple(no_plugins))
+    origin = registry.origins["method", spec.name]
+    if spec.params:
+        registry.method(spec)  # a wrong parameter is the caller's mistake and not the method's
+    with tempfile.TemporaryDirectory(prefix="benchbench-") as folder, _alone():
+        trial = Trial(
+            registry=registry,
+            asked=spec,
+            folder=Path(folder).resolve(),
+            plugins=extra,
+            no_plugins=tuple(no_plugins),
+        )
+        checks = _make_all(trial, engines)
+    given = ",".join(f"{key}={value}" for key, value in spec.params.items())
+    return Exam(
+        method=f"{spec.name}:{given}" if given else spec.name,
+        plugin=origin.plugin,
+        checks=checks,
+        seconds=round(time.perf_counter() - started, 1),
+    )
+
+
+def _engines(asked: str) -> tuple[str, ...]:
+    import importlib.util
+
+    if asked not in (*DISTRIBUTIONS, "auto"):
+        raise BadParameter(
+            f"no engine named {asked!r}; it is one of {', '.join(DISTRIBUTIONS)}, auto."
+        )
+    if importlib.util.find_spec("peft") is None:
+        raise MissingExtra("peft", "train")
+    installed = importlib.util.find_spec("vllm") is not None
+    if asked == "vllm" and not installed:
+        raise MissingExtra("vllm", "vllm")
+    if asked != "auto":
+        return (asked,)
+    return ("transformers", "vllm") if installed else ("transformers",)
+
+
+def _find(
+    method: str | type[Method], plugins: tuple[str, ...], no_plugins: tuple[str, ...]
+) -> tuple[Registry, tuple[str, ...], MethodSpec]:
+    """Return a registry that knows the method, the modules loaded for it, and its spec."""
+    registry = Registry.load(no_plugins, plugins)
+    if isinstance(method, str):
+        spec = MethodSpec.parse(method)
+        if spec.name not in registry.methods:
+            registry.method(spec)  # raises UnknownName
+        return registry, plugins, spec
+    if method not in registry.methods.values():
+        plugins = (*plugins, method.__module__)
+        registry = Registry.load(no_plugins, plugins)
+    if method not in registry.methods.values():
+        broken = "".join(f" Note: {plugin}" for plugin in registry.broken)
+        raise PluginError(
+            f"module {method.__module__!r} does not register {method.__name__}; return it from a "
+            f"register_methods() with @hookimpl there.{broken}"
+        )
+    return registry, plugins, MethodSpec(name=method.name)
+
+
+def _make_all(trial: Trial, engines: Sequence[str]) -> tuple[Check, ...]:
+    made: dict[str, Check] = {}
+    for step in CHECKS:
+        made[step.name] = _make(step, trial, _obstacle(step, trial, engines, made))
+    return tuple(made.values())
+
+
+def _obstacle(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, Check]) -> str:
+    """Return why a check is not tried, or nothing."""
+    role = trial.registry.methods[trial.asked.name].role
+    if role == "base" and step.name not in UNTRAINED:
+        return "role is 'base': nothing is trained"
+    wanted = DISTRIBUTIONS.keys() & {step.name, *step.needs}
+    if absent := sorted(wanted - set(engines)):
+        return f"{absent[0]} was not asked for, or is not installed"
+    for name in step.needs:
+        if made[name].status != "passed":
+            return f"needs {name!r}: {made[name].status}"
+    return ""
+
+
+def _make(step: Step, trial: Trial, obstacle: str) -> Check:
+    if obstacle:
+        return Check(name=step.name, status="not tried", tried="", problem=obstacle)
+    try:
+        found = step.make(trial)
+    except NotTried as reason:
+        return Check(name=step.name, status="not tried", tried="", problem=str(reason))
+    except Failed as error:
+        problem = str(error)
+    except Exception as error:  # a stranger's method may raise anything, anywhere
+        problem = f"it raised {line(error)}; the method must do this without an error"
+    else:
+        return Check(name=step.name, status="passed", tried=f"{step.tried}: {found}")
+    problem = problem.replace(f"{trial.folder}{os.sep}", "")  # which is gone when this is read
+    return Check(name=step.name, status="failed", tried=step.tried, problem=problem)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep what methods and libraries print off the streams, and their threads off one another."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # PEFT asks for the base model when it saves
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _silence(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the model is too small to share
+        # Trainer collects garbage after each training, through all of torch: a quarter of the time.
+        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Send both streams nowhere, below Python: libraries hold on to the stream objects."""
+    sys.stdout.flush()
+    kept = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stderr.flush()
+        for descriptor, copy in enumerate(kept, start=1):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        os.close(nowhere)

@@ -1,0 +1,64 @@
+"""An artefact served by an engine: is it what was trained?"""
+
+from dataclasses import dataclass
+
+from benchbench.engines import EngineSettings, Request, open_engine
+from benchbench.engines.parity import MOST_TOKENS, Reference, check
+from benchbench.errors import CheckpointError
+from benchbench.record import Checkpoint, Parity
+from benchbench.task import Generation
+from benchbench.testing.verdict import NotTried
+from benchbench.train import Outcome, TrainJob
+
+GREEDY = Generation(max_tokens=8)
+ELSEWHERE = "use --engine transformers"
+"""With this an engine refuses what is no fault of the checkpoint."""
+
+PROMPTS = 5
+"""Prompts of the parity gate that are completed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What an engine made of a checkpoint."""
+
+    parity: Parity
+    answers: dict[str, tuple[tuple[int, ...], ...]]
+    """Request -> tokens of its greedy completion."""
+
+
+def serve(name: str, job: TrainJob, outcome: Outcome) -> Served:
+    """Serve a run's checkpoint; NotTried where the engine cannot serve its like."""
+    assert outcome.artefact
+    checkpoint = Checkpoint(
+        run_id=outcome.run_id,
+        route=outcome.artefact.route,
+        sha256=outcome.artefact.sha256,
+        folder=job.checkpoint,
+    )
+    reference = Reference.read(job.folder / "parity.json")
+    settings = EngineSettings(
+        model=job.model, precision="float32", max_tokens=MOST_TOKENS + GREEDY.max_tokens
+    )
+    engine = open_engine(name, settings, [checkpoint])
+    try:
+        try:
+            engine.load([checkpoint])
+        except CheckpointError as error:
+            if ELSEWHERE in str(error):
+                raise NotTried(str(error)) from error
+            raise
+        parity = check(engine, checkpoint, reference)
+        requests = [
+            Request(
+                id=str(n),
+                checkpoint=checkpoint.run_id,
+                prompt=tuple(prompt),
+                generation=GREEDY,
+            )
+            for n, prompt in enumerate(reference.prompts[:PROMPTS])
+        ]
+        answers = {answer.id: answer.tokens for answer in engine.complete(requests)}
+    finally:
+        engine.close()
+    return Served(parity=parity, answers=answers)

@@ -1,0 +1,246 @@
+"""The trainings of one method that its checks look at, each made when the first check asks."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from benchbench import hardware
+from benchbench.method import Method, Training
+from benchbench.record import hash_files
+from benchbench.registry import Registry
+from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
+from benchbench.testing import material
+from benchbench.testing.served import Served, serve
+from benchbench.testing.verdict import Failed
+from benchbench.train import Outcome, Progress, TrainJob, read_examples, write_examples
+from benchbench.train.job import Phase
+
+STEPS = 32
+"""Of each training: a few more than the trainer makes before its first checkpoint."""
+
+FACTOR = 10.0
+"""Default learning rates are multiplied by this: the model is as small as ``nano``."""
+
+SEED = 42
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """A model as ``adapt`` returned it."""
+
+    model: Any
+    training: Training
+    prompts: list[list[int]]
+    """Of the parity gate."""
+    base: list[list[float]]
+    """Their log-probabilities under the base model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A training as ``benchbench run`` makes it."""
+
+    job: TrainJob
+    outcome: Outcome
+    phase: Phase
+    """The last one that was reported: where it ended, if it failed."""
+    losses: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained model in memory; ``weights`` are copies of all its tensors."""
+
+    model: Any
+    weights: Mapping[str, Any]
+    resumed: int
+    """Steps that were done before: 0 without a checkpoint."""
+
+
+@dataclass
+class Trial:
+    """One method on the exam's model, in a folder of its own."""
+
+    registry: Registry
+    asked: MethodSpec
+    folder: Path
+    plugins: tuple[str, ...] = ()
+    no_plugins: tuple[str, ...] = ()
+    answered: dict[str, Served] = field(default_factory=dict)
+    """What each engine served, by the engine's name."""
+
+    def __post_init__(self) -> None:
+        from benchbench.engines import parity
+
+        material.write_model(self.base)
+        write_examples(self.folder / "examples.safetensors", material.examples())
+        self.digest = self.hash_base()
+        self.tolerance = parity.TOLERANCE["float32"]
+
+    @property
+    def base(self) -> Path:
+        """Folder of the base model."""
+        return self.folder / "base"
+
+    @property
+    def model_spec(self) -> ModelSpec:
+        return ModelSpec(name=material.NAME, revision=f"sha256:{self.digest}", tokenizer="0")
+
+    @cached_property
+    def spec(self) -> MethodSpec:
+        """The method with every parameter filled in."""
+        return self.registry.resolve_method(self.asked, FACTOR)
+
+    def method(self) -> Method:
+        """Build the method; each training has its own."""
+        return self.registry.method(self.spec)
+
+    def hash_base(self) -> str:
+        return hash_files(self.base, (p for p in self.base.rglob("*") if p.is_file()))
+
+    def job(self, name: str) -> TrainJob:
+        """Return a job whose every step sees the same batch: all samples."""
+        train = TrainSpec(
+            task=TaskSpec(name=material.NAME, protocol="plain"),
+            data=DataSpec(source="sample", digest="0"),
+            epochs=STEPS,
+            batch_size=len(material.examples()),
+        )
+        return TrainJob(
+            spec=RunSpec(
+                model=self.model_spec,
+                method=self.spec,
+                train=train,
+                precision="float32",
+                seed=SEED,
+            ),
+            model=self.base,
+            examples=self.folder / "examples.safetensors",
+            folder=self.folder / name,
+            no_plugins=self.no_plugins,
+            plugins=self.plugins,
+        )
+
+    @cached_property
+    def adapted(self) -> Adapted:
+        """Adapt a base model, as the trainer does before its first step."""
+        from torch.nn import Module
+        from transformers import set_seed
+
+        from benchbench.train import trainer
+
+        job = self.job("adapted")
+        assert job.spec.train and job.examples
+        model, prompts = trainer.load(job)
+        base = trainer.logprobs(model, prompts, "float32")
+        rows = read_examples(job.examples)
+        parts = trainer.Parts(rows, [range(len(rows))] * STEPS)
+        training = Training(
+            steps=STEPS,
+            weight_decay=job.spec.train.weight_decay,
+            max_grad_norm=job.spec.train.max_grad_norm,
+            batches=partial(parts.batches, model.device),
+        )
+        set_seed(SEED)
+        adapted = self.method().adapt(model, training)
+        if not isinstance(adapted, Module):
+            raise Failed(
+                f"adapt() must return the model to train, and returned {adapted!r}; end it with "
+                "`return model`"
+            )
+        return Adapted(model=adapted, training=training, prompts=prompts, base=base)
+
+    @cached_property
+    def trainable(self) -> int:
+        """Count the parameters to train, after the optimizer was built, as the trainer does."""
+        from benchbench.train.recorder import count_parameters
+
+        self.method().optimizer(self.adapted.model, self.adapted.training)
+        return count_parameters(self.adapted.model).trainable_parameters
+
+    @cached_property
+    def run(self) -> Run:
+        """Train, export and keep the artefact, as ``benchbench run`` does."""
+        from benchbench.train import process
+
+        job = self.job("run")
+        phases: list[Phase] = ["loading"]
+        outcome = process.run(job, lambda progress: phases.append(progress.phase))
+        lines = job.steps.read_text().splitlines() if job.steps.exists() else []
+        losses = [json.loads(line)["loss"] for line in lines]
+        return Run(job=job, outcome=outcome, phase=phases[-1], losses=losses)
+
+    @cached_property
+    def trained(self) -> Trained:
+        """Train and keep the model; its first checkpoint is copied for ``resumed``."""
+        job, later = self.job("trained"), self.job("resumed")
+
+        def copy(progress: Progress) -> None:
+            # A step is reported before its checkpoint is written, so it is there at the next.
+            for checkpoint in job.work.glob("checkpoint-*"):
+                if not later.work.exists() and f"checkpoint-{progress.step}" != checkpoint.name:
+                    shutil.copytree(checkpoint, later.work / checkpoint.name)
+                    shutil.copy(job.steps, later.steps)
+
+        return self._fit(job, copy)
+
+    @cached_property
+    def repeated(self) -> Trained:
+        """Train once more with the same seed, after others have drawn random numbers."""
+        import random
+
+        import torch
+
+        random.seed(1)
+        torch.manual_seed(1)
+        return self._fit(self.job("repeated"))
+
+    @cached_property
+    def resumed(self) -> Trained:
+        """Go on from the checkpoint of ``trained``."""
+        assert self.trained
+        return self._fit(self.job("resumed"))
+
+    def _fit(self, job: TrainJob, report: Callable[[Progress], None] = lambda _: None) -> Trained:
+        from benchbench.train import trainer
+
+        seen: list[int] = []
+
+        def see(progress: Progress) -> None:
+            seen.append(progress.step)
+            report(progress)
+
+        job.work.mkdir(parents=True, exist_ok=True)
+        with repeatable():
+            model, _ = trainer.fit(job, self.method(), trainer.load(job)[0], see)
+        weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        return Trained(model=model.eval(), weights=weights, resumed=seen[0])
+
+    def served(self, engine: str) -> Served:
+        """Serve the artefact of ``run`` by an engine; what it answered is kept."""
+        if engine not in self.answered:
+            self.answered[engine] = serve(engine, self.run.job, self.run.outcome)
+        return self.answered[engine]
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Have torch compute on an accelerator in one order; on processors one thread does anyhow."""
+    import torch
+
+    if hardware.device() == "cpu":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

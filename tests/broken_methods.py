@@ -1,0 +1,359 @@
+"""Methods that break one promise each; a plugin of the tests."""
+
+import os
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from benchbench import Method, Route, Training, hookimpl, peft_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Honest(Method):
+    """Train the weights of the MLPs; the others break one promise of it."""
+
+    name = "honest"
+    source = "https://example.org"
+    packable = True
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_("mlp" in name)
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Required(Honest):
+    """Has a field without a default."""
+
+    name = "required"
+
+    rank: int
+    """The rank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistyped(Honest):
+    """Has a default that its type does not allow."""
+
+    name = "mistyped"
+
+    rank: int = None  # type: ignore[assignment]
+    """The rank."""
+
+
+class Plain(Honest):
+    """Is no dataclass of its own."""
+
+    name = "plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undocumented(Honest):
+    """Has a field that nobody explains."""
+
+    name = "undocumented"
+
+    rank: int = 4
+    alpha: int = 4
+    """Explained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silent(Honest):
+    name = "silent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongSkip(Honest):
+    """Answers False instead of None."""
+
+    name = "wrong-skip"
+
+    def skip(self, model: Any) -> Any:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosy(Honest):
+    """Takes no small model."""
+
+    name = "choosy"
+
+    def skip(self, model: Any) -> str:
+        return f"{model.name} is too small"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raises(Honest):
+    """Raises in adapt."""
+
+    name = "raises"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        raise KeyError("no such\n layer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgetful(Honest):
+    """Forgets to return the model."""
+
+    name = "forgetful"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        super().adapt(model, training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen(Honest):
+    """Leaves nothing to train."""
+
+    name = "frozen"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return model.requires_grad_(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fickle(Honest):
+    """Trains something else each time."""
+
+    name = "fickle"
+    calls = count()
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        model = super().adapt(model, training)
+        if next(self.calls) % 2:
+            model.model.layers[0].requires_grad_(False)
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptimizer(Honest):
+    """Cannot make its optimizer."""
+
+    name = "no-optimizer"
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        raise TypeError("no such argument")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lacking(Honest):
+    """Needs a package that is not here, and says how to get it."""
+
+    name = "lacking"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        raise ImportError("method 'lacking' needs bits; run: pip install bits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateFreezing(Honest):
+    """Freezes some more when the optimizer is asked for."""
+
+    name = "late-freezing"
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        model.model.layers[0].requires_grad_(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(Honest):
+    """Starts elsewhere, and says that it does not."""
+
+    name = "elsewhere"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        model.model.norm.weight.data.mul_(1.2)
+        model = super().adapt(model, training)
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modest(Honest):
+    """Starts at the base model, and does not promise it."""
+
+    name = "modest"
+    identity = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explodes(Honest):
+    """Has weights that are no numbers after a few steps."""
+
+    name = "explodes"
+
+    def after_step(self, model: Any, step: int) -> None:
+        if step == 3:
+            model.model.norm.weight.data.fill_(float("nan"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stumbles(Honest):
+    """Raises in a step."""
+
+    name = "stumbles"
+
+    def after_step(self, model: Any, step: int) -> None:
+        if step == 3:
+            raise RuntimeError("mat1 and mat2 do not fit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climbs(Honest):
+    """Goes up the loss instead of down."""
+
+    name = "climbs"
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        import torch
+
+        trained = [p for p in model.parameters() if p.requires_grad]
+        return torch.optim.SGD(trained, lr=self.learning_rate, maximize=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diced(Honest):
+    """Starts with numbers from the system, which no seed repeats."""
+
+    name = "diced"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        import torch
+
+        generator = torch.Generator().manual_seed(int.from_bytes(os.urandom(4)))
+        weight = model.model.layers[0].mlp.up_proj.weight.data
+        weight.add_(torch.randn(weight.shape, generator=generator) * 1e-5)
+        return super().adapt(model, training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembers(Honest):
+    """Keeps a count beside the parameters, which a checkpoint does not hold."""
+
+    name = "remembers"
+
+    def after_step(self, model: Any, step: int) -> None:
+        model.count = getattr(model, "count", 0) + 1
+        model.model.layers[0].mlp.up_proj.weight.data.mul_(1 - 1e-5 * model.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(Remembers):
+    """Does the same, and says so."""
+
+    name = "remembering"
+    resumable = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed(Honest):
+    """Is a soft prompt, of which a packed row has only one."""
+
+    name = "packed"
+    identity = False
+
+    learning_rate: float = 3e-3
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        return peft_model(model, "PromptTuningConfig", targets=None, num_virtual_tokens=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixes(Honest):
+    """Adds to each row what another row of its batch is."""
+
+    name = "mixes"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        model.model.norm.register_forward_hook(
+            lambda norm, inputs, output: output + 0.1 * (output - output.roll(1, 0))
+        )
+        return super().adapt(model, training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pickles(Honest):
+    """Exports a pickle."""
+
+    name = "pickles"
+
+    def export(self, model: Any, folder: Path) -> Route:
+        import torch
+
+        torch.save(model.state_dict(), folder / "weights.bin")
+        return "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indiscreet(Honest):
+    """Writes down where it is."""
+
+    name = "indiscreet"
+
+    def export(self, model: Any, folder: Path) -> Route:
+        model.save_pretrained(folder)
+        (folder / "note.json").write_text(f'"{folder}"')
+        return "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseAgain(Honest):
+    """Exports the base model instead of what was trained."""
+
+    name = "base-again"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        model.before = {k: v.clone() for k, v in model.state_dict().items()}
+        return super().adapt(model, training)
+
+    def export(self, model: Any, folder: Path) -> Route:
+        model.load_state_dict(model.before)
+        model.save_pretrained(folder)
+        return "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halved(Honest):
+    """Exports weights other than those that were trained."""
+
+    name = "halved"
+
+    def export(self, model: Any, folder: Path) -> Route:
+        model.model.layers[1].mlp.down_proj.weight.data.mul_(0.5)
+        model.save_pretrained(folder)
+        return "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misrouted(Honest):
+    """Exports whole weights and calls them an adapter."""
+
+    name = "misrouted"
+
+    def export(self, model: Any, folder: Path) -> Route:
+        model.save_pretrained(folder)
+        return "lora"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vandal(Honest):
+    """Writes into the base model's folder."""
+
+    name = "vandal"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        (Path(model.config._name_or_path) / "mine.json").write_text("{}")
+        return super().adapt(model, training)
+
+
+@hookimpl
+def register_methods() -> list[type[Method]]:
+    """Return every method of this module."""
+    return [
+        item
+        for item in globals().values()
+        if isinstance(item, type) and issubclass(item, Method) and item is not Method
+    ]
