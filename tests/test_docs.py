@@ -64,6 +64,16 @@ def test_every_command_in_the_readme_exists() -> None:
     assert used and used <= set(known)
 
 
+def test_the_readme_lists_every_stock_method_and_no_other() -> None:
+    rows = README.split("## Methods")[1].split("\n\n")[1].splitlines()[2:]
+    names = set(re.findall(r"`([\w-]+)[`:]", "".join(rows)))
+    assert names == {
+        name
+        for name in REGISTRY.methods
+        if REGISTRY.origins["method", name].distribution == "benchbench"
+    }
+
+
 def test_every_flag_in_the_readme_exists() -> None:
     from typer.main import get_command
 
