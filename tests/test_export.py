@@ -1,6 +1,7 @@
 """What training leaves, for every kind of change, is served as it was trained."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,30 @@ def all_weights(model: Any) -> Any:
     return model
 
 
+def started(model: Any) -> Any:
+    """Start as LoRA-GA does, from a gradient; the base model's weights change with it."""
+    import peft
+    import torch
+    from peft.tuners.lora.config import LoraGAConfig
+    from peft.tuners.lora.loraga import preprocess_loraga
+
+    names = ["model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.v_proj"]
+    config = peft.LoraConfig(
+        r=4,
+        target_modules=names,
+        init_lora_weights="lora_ga",
+        lora_ga_config=LoraGAConfig(),
+        task_type="CAUSAL_LM",
+    )
+    ids = torch.tensor(PROMPTS[:1])
+    preprocess_loraga(model, config, lambda: model(input_ids=ids, labels=ids).loss.backward())
+    network = peft.get_peft_model(model, config)
+    for weights in network.parameters():
+        if weights.requires_grad:
+            weights.data.add_(torch.randn_like(weights) * 0.02)
+    return network
+
+
 LINEAR = {"target_modules": "all-linear"}
 KINDS: dict[str, tuple[Make, str]] = {
     "all weights": (all_weights, "weights"),
@@ -83,6 +108,15 @@ KINDS: dict[str, tuple[Make, str]] = {
         wrapped("LoraConfig", target_modules=["q_proj"], modules_to_save=["lm_head"]),
         "weights",
     ),
+    "embeddings and head": (  # tied: PEFT's merge changes both and is wrong
+        wrapped("LoraConfig", target_modules=["embed_tokens", "lm_head"]),
+        "transformers",
+    ),
+    "some tokens": (
+        wrapped("LoraConfig", target_modules=["q_proj"], trainable_token_indices=[5, 6]),
+        "weights",
+    ),
+    "lora-ga's start": (lambda model: started(model), "lora"),
     "bias beside lora": (wrapped("LoraConfig", lora_bias=True, **LINEAR), "transformers"),
     "adaption prompt": (
         wrapped("AdaptionPromptConfig", adapter_len=4, adapter_layers=2),
@@ -139,6 +173,19 @@ def test_what_is_exported_is_what_was_trained(kind: str, tiny_model: Path, tmp_p
     assert parity.largest_difference(engine.logprobs("run", PROMPTS), wanted) < 1e-4
     assert parity.largest_difference(engine.logprobs("base", PROMPTS), base) < 1e-5
     engine.close()
+
+
+def test_weights_are_merged_in_float32_and_rounded_once(tiny_model: Path, tmp_path: Path) -> None:
+    """Rounded before it is added, a small update would vanish."""
+    import torch
+    from safetensors.torch import load_file
+
+    make, _ = KINDS["dora"]
+    merged = make(read(tiny_model)).merge_and_unload().state_dict()
+    rounding = replace(exporter(tiny_model), precision="bfloat16")
+    assert rounding.write(make(read(tiny_model)), tmp_path) == "weights"
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        assert torch.equal(tensor, merged[name].to(torch.bfloat16)), name
 
 
 def test_what_peft_loses_is_refused(tiny_model: Path, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ adapter computes, in a way that engines do not share."""
 
 UNSET: tuple[Any, ...] = (None, False, [], {}, "none")
 
-INITIALISATIONS = (True, False, None, "gaussian", "eva", "orthogonal", "mica", "lora_ga")
-"""The others (PiSSA, OLoRA, CorDA, LoftQ) change the base model's weights too."""
+INITIALISATIONS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
+"""The others (PiSSA, OLoRA, CorDA, LoRA-GA, LoftQ) change the base model's weights too; vLLM takes
+some of them and scores them wrongly."""
 
 TENSOR = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<side>[AB])\.weight")
 
