@@ -19,6 +19,7 @@ from benchbench import hookspecs
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
 from benchbench.method import Method
 from benchbench.model import Model
+from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
 from benchbench.record import PluginOrigin
 from benchbench.specs import MethodSpec, TaskSpec
 from benchbench.task import Protocol, Task
@@ -63,13 +64,14 @@ class Registry:
 
     @classmethod
     def load(cls, block: Collection[str] = (), extra: Iterable[str] = ()) -> "Registry":
-        """Import all plugins but the blocked ones, and the modules named in ``extra``."""
+        """Import all plugins but the blocked ones, and those that ``extra`` names: modules, or
+        paths of single files."""
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         origins: dict[str, PluginOrigin] = {}
         broken: list[BrokenPlugin] = []
         seen: set[str] = set()
-        for door in (*entry_points(group=GROUP), *(EntryPoint(m, m, GROUP) for m in extra)):
+        for door in (*entry_points(group=GROUP), *map(_door, extra)):
             seen.add(door.name)
             if door.name in block:
                 continue
@@ -171,8 +173,12 @@ def parameters(cls: type[Method] | type[Task]) -> dict[str, tuple[str, Any]]:
     }
 
 
+def _door(text: str) -> EntryPoint | PluginFile:
+    return plugin_file(text) if text.endswith(SUFFIX) else EntryPoint(text, text, GROUP)
+
+
 def _modules(
-    door: EntryPoint, broken: list[BrokenPlugin]
+    door: EntryPoint | PluginFile, broken: list[BrokenPlugin]
 ) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
     """Yield the modules behind an entry point, each with how to import it."""
     try:
@@ -187,7 +193,7 @@ def _modules(
         yield name, lambda name=name: importlib.import_module(name)  # type: ignore[misc]
 
 
-def _origin(name: str, door: EntryPoint) -> PluginOrigin:
+def _origin(name: str, door: EntryPoint | PluginFile) -> PluginOrigin:
     distribution = door.dist
     return PluginOrigin(
         plugin=name,

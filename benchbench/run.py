@@ -33,6 +33,8 @@ class RunRequest:
     store: Store
     engine: str = "auto"
     data_root: Path | None = None
+    plugins: tuple[str, ...] = ()
+    """Modules, or absolute paths of files, to load beside the installed plugins."""
     no_plugins: tuple[str, ...] = ()
     retry_failed: bool = False
 
@@ -84,6 +86,7 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
             _set_failed_aside(plan, spec, store)
         _train_missing(plan, request, registry, reporter)
         runs = _records(plan, store)
+        _tell_of_changed_files(runs, registry, reporter)
         refused = _evaluate_missing(plan, spec, runs, store, registry, reporter)
     results = tuple(
         found
@@ -137,6 +140,22 @@ def _set_failed_aside(plan: Plan, engine: EngineSpec, store: Store) -> None:
             set_aside(store.result_folder(record.run_id, key))
 
 
+def _tell_of_changed_files(
+    runs: Sequence[RunRecord], registry: Registry, reporter: Reporter
+) -> None:
+    """Say which runs were trained by another content of a plugin's file.
+
+    A package has a version for that; a file that is being written changes from run to run.
+    """
+    for record in runs:
+        now = registry.origins["method", record.spec.method.name]
+        if now.distribution == record.origin.distribution == "file" and now != record.origin:
+            reporter.say(
+                f"{record.label} is in the store, trained by another content of {now.plugin}.py; "
+                "raise the method's version to train it anew"
+            )
+
+
 def _train_missing(plan: Plan, request: RunRequest, registry: Registry, reporter: Reporter) -> None:
     store = request.store
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
@@ -171,6 +190,7 @@ def _train_one(
         model=plan.model.folder,
         examples=examples if spec.train else None,
         folder=request.store.run_folder(spec.id),
+        plugins=request.plugins,
         no_plugins=request.no_plugins,
     )
     label = f"{spec.method.name} (seed {spec.seed})"

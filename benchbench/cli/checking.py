@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import Json, NoPlugin, load_registry
+from benchbench.cli.options import Json, NoPlugin, Plugin, absolute, load_registry
 from benchbench.errors import BadParameter, UnknownName
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def check(
     ] = "auto",
     every: Annotated[bool, typer.Option("--all", help="Check every method.")] = False,
     as_json: Json = False,
+    plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
     """Examine methods on a small random model and say what to mend.
@@ -38,11 +39,15 @@ def check(
     """
     from benchbench.testing import check_method
 
-    methods = resolve(names or [], every, load_registry(no_plugin))
+    methods = resolve(names or [], every, load_registry(no_plugin, plugin))
     exams = []
     for method in methods:
         typer.echo(f"checking {method} …", err=True)
-        exams.append(check_method(method, engine=engine, no_plugins=no_plugin or ()))
+        exams.append(
+            check_method(
+                method, engine=engine, plugins=absolute(plugin), no_plugins=no_plugin or ()
+            )
+        )
         if not as_json:
             show(exams[-1])
     if as_json:

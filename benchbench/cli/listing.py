@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import Json, NoPlugin, load_registry
+from benchbench.cli.options import Json, NoPlugin, Plugin, load_registry
 from benchbench.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class Kind(StrEnum):
 def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: Json = False,
+    plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
     """List methods, models, tasks, boards or plugins."""
-    rows = entries(kind, load_registry(no_plugin))
+    rows = entries(kind, load_registry(no_plugin, plugin))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -47,10 +48,11 @@ def list_names(
 def show(
     name: Annotated[str, typer.Argument(help="A method, model, task or protocol's task.")],
     as_json: Json = False,
+    plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
     """Show one method, model or task with its parameters."""
-    registry = load_registry(no_plugin)
+    registry = load_registry(no_plugin, plugin)
     details = [
         detail
         for kind in (Kind.methods, Kind.models, Kind.tasks)

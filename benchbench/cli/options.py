@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchbench.errors import PluginError
+
 if TYPE_CHECKING:
     from benchbench.registry import Registry
 
 NoPlugin = Annotated[
     list[str] | None,
     typer.Option("--no-plugin", metavar="NAME", help="Leave a plugin out (repeatable)."),
+]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin", metavar="FILE.py", help="Load a single file, or a module, as a plugin too."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for machines.")]
 Data = Annotated[
@@ -25,11 +33,25 @@ Data = Annotated[
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the runs.")]
 
 
-def load_registry(no_plugins: list[str] | None) -> "Registry":
-    """Load all plugins and tell of those that could not be imported."""
+def load_registry(no_plugins: list[str] | None, plugins: list[str] | None = None) -> "Registry":
+    """Load all plugins and tell of those that could not be imported.
+
+    One that was named itself must work, or PluginError is raised.
+    """
     from benchbench.registry import Registry
 
-    registry = Registry.load(no_plugins or ())
+    registry = Registry.load(no_plugins or (), plugins or ())
     for plugin in registry.broken:
+        if plugin.name in {
+            Path(name).stem if name.endswith(".py") else name for name in plugins or ()
+        }:
+            raise PluginError(f"plugin {plugin.name!r} does not work ({plugin.cause}); mend it.")
         typer.echo(f"warning: {plugin}", err=True)
     return registry
+
+
+def absolute(plugins: list[str] | None) -> tuple[str, ...]:
+    """Return plugins as another process finds them."""
+    return tuple(
+        str(Path(name).absolute()) if name.endswith(".py") else name for name in plugins or ()
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import Data, Json, NoPlugin, Out, load_registry
+from benchbench.cli.options import Data, Json, NoPlugin, Out, Plugin, absolute, load_registry
 from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def run(
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
     as_json: Json = False,
+    plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
     """Train each method, evaluate it beside the base model, and show the table.
@@ -60,7 +61,7 @@ def run(
     from benchbench.run import RunRequest, run
     from benchbench.store import Store
 
-    registry = load_registry(no_plugin)
+    registry = load_registry(no_plugin, plugin)
     if board is None:
         grid = grid_of_flags(method, tasks, model, train_on, seeds, setting)
     elif any((method, tasks, model, train_on, seeds, setting, engine)):
@@ -77,6 +78,7 @@ def run(
         store=Store(out),
         engine=engine or "auto",
         data_root=data,
+        plugins=absolute(plugin),
         no_plugins=tuple(no_plugin or ()),
         retry_failed=retry_failed,
     )

@@ -27,7 +27,7 @@ class TrainJob:
     no_plugins: tuple[str, ...] = ()
     """Plugins to leave out."""
     plugins: tuple[str, ...] = ()
-    """Modules to load beside the installed plugins."""
+    """Modules, or absolute paths of files, to load beside the installed plugins."""
 
     @property
     def work(self) -> Path:
