@@ -1,7 +1,9 @@
 """What this machine is: device, precision, and the facts a record keeps of it."""
 
+import os
 import platform
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from benchbench.specs import Precision
@@ -24,6 +26,16 @@ def precision() -> Precision:
 
     has_it = device() == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if has_it else "float32"
+
+
+def memory() -> int:
+    """Return the bytes of main memory this process may have: a container's limit, if it is one."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return whole
+    return min(whole, int(limit)) if limit.isdecimal() else whole
 
 
 @cache

@@ -27,6 +27,9 @@ class Training:
 
     steps: int
     """Optimizer steps."""
+    parts: int
+    """Batches whose gradients are added up in one step; a penalty that a model adds to its loss
+    counts once for each."""
     weight_decay: float
     max_grad_norm: float
     batches: Callable[[], Iterator[dict[str, Any]]]

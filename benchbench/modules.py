@@ -73,6 +73,8 @@ def attach(
     model.requires_grad_(False)
     for module in added:
         layer = model.get_submodule(module.layer)
+        if hasattr(layer, CHILD):
+            raise ValueError(f"{module.layer} has an added module already; a layer takes one")
         place = next(model.parameters())
         weights: Any = torch.nn.ParameterDict(
             {
@@ -173,11 +175,16 @@ def block_ends(model: Any) -> Iterator[tuple[str, str, str]]:
     """Yield for each layer of a decoder: its path, and those of the linear layers that end its
     attention and its feed-forward block.
 
-    Both end in their last linear layer, in every architecture of transformers that is known to us;
-    ValueError where a layer has no attention or no feed-forward block.
+    Both end in their last linear layer that puts out the hidden size, in every architecture of
+    transformers that is known to us; ValueError where a layer has no such two.
     """
+    hidden = model.config.get_text_config().hidden_size
     for path, layer in _decoder_layers(model):
-        linear = [name for name, child in layer.named_modules() if _sizes(child)]
+        linear = [
+            name
+            for name, child in layer.named_modules()
+            if (sizes := _sizes(child)) and sizes[1] == hidden
+        ]
         attention = [name for name in linear if "att" in name.split(".")[0].lower()]
         others = [name for name in linear if name not in attention]
         if not attention or not others:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from benchbench import evaluate
 from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
-from benchbench.engines.weights import has_own_head, write_untied
+from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow
 from benchbench.evaluate import Job
 from benchbench.plan import Plan
@@ -29,22 +29,16 @@ def serve(plan: Plan, jobs: Sequence[Job], store: Store, reporter: Reporter) -> 
     without one, and those that only the transformers engine serves, follow in engines of theirs.
     """
     refused: Refused = {}
-    groups: dict[tuple[EngineSpec, bool], list[Job]] = {}
-    for job in jobs:
-        try:
-            own_head = job.checkpoint.route == "weights" and has_own_head(
-                job.checkpoint.folder, plan.model.folder
-            )
-        except CheckpointError as error:
-            refused[job.run.run_id] = str(error)
-            continue
-        groups.setdefault((job.spec.engine, own_head), []).append(job)
+    groups: dict[tuple[EngineSpec, Path], list[Job]] = {}
     with TemporaryDirectory(prefix="benchbench-") as scratch:
-        for (engine, own_head), group in groups.items():
-            model = plan.model.folder
-            if own_head:
-                model = Path(scratch) / engine.name / plan.model.folder.name
-                write_untied(plan.model.folder, model)
+        for job in jobs:
+            try:
+                model = base_for(job.checkpoint, plan.model.folder, Path(scratch))
+            except CheckpointError as error:
+                refused[job.run.run_id] = str(error)
+                continue
+            groups.setdefault((job.spec.engine, model), []).append(job)
+        for (engine, model), group in groups.items():
             refused |= _serve(engine, model, group, store, reporter)
     return refused
 
@@ -64,7 +58,8 @@ def _serve(
             except CheckpointError as error:
                 refused[checkpoint.run_id] = str(error)
         left = _left(jobs, refused, store)
-        parities = _prove(server, left, store, reporter)
+        parities = _prove(server, left, store, reporter, refused)
+        left = _left(left, refused, store)
         while left:
             try:
                 _evaluate(server, left, parities, store, reporter)
@@ -95,13 +90,17 @@ def _settings(model: Path, jobs: Sequence[Job], engine: EngineSpec) -> EngineSet
 
 
 def _prove(
-    engine: Engine, jobs: Sequence[Job], store: Store, reporter: Reporter
+    engine: Engine, jobs: Sequence[Job], store: Store, reporter: Reporter, refused: Refused
 ) -> dict[str, Parity]:
     """Compare what is served with what was trained, for each run once."""
     parities: dict[str, Parity] = {}
     for run_id, job in {job.run.run_id: job for job in jobs}.items():
         reference = Reference.read(store.run_folder(run_id) / "parity.json")
-        parities[run_id] = check(engine, job.checkpoint, reference)
+        try:
+            parities[run_id] = check(engine, job.checkpoint, reference)
+        except CheckpointError as error:
+            refused[run_id] = str(error)
+            continue
         if not parities[run_id].passed:
             reporter.say(
                 f"{job.run.label}: what {engine.spec.name} serves is not what was trained, or is "

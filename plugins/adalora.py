@@ -64,7 +64,7 @@ class AdaLora(Method):
             tinit=int(self.warmup * training.steps),
             tfinal=int(self.rest * training.steps),
             deltaT=self.interval,
-            orth_reg_weight=self.orthogonality,
+            orth_reg_weight=self.orthogonality / training.parts,
         )
 
     def after_step(self, model: Any, step: int) -> None:

@@ -1,5 +1,9 @@
 """Any type of adapter that the installed PEFT knows, with its options as PEFT names them."""
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
@@ -29,7 +33,7 @@ class AnyPeft(Method):
     type: str = "lora"
     """A PeftType of the installed PEFT, e.g. gralora."""
     options: str = ""
-    """Fields of the type's configuration: ``r=8;target_modules=q_proj+v_proj``."""
+    """Fields of the type's configuration: ``r=8;target_modules=q_proj+v_proj``, dicts as JSON."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,20 +84,32 @@ class AnyPeft(Method):
 
 
 def _typed(key: str, text: str, hint: Any) -> Any:
-    """Read a value as what a field declares; lists are joined by ``+``."""
+    """Read a value as what a field declares; lists are joined by ``+``, dicts are JSON."""
     from pydantic import TypeAdapter, ValidationError
 
-    if text.lower() == "none":
-        return None
     adapter: Any = TypeAdapter(hint)
-    # A list first: to PEFT, layers in one text are a regular expression.
-    for value in (text,) if text == "all-linear" else (text.split("+"), text):
+    for value in _readings(text):
         try:
             return adapter.validate_python(value)
         except ValidationError:
             continue
     wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     raise ValueError(f"option {key} is {text!r}; it must be {wanted}")
+
+
+def _readings(text: str) -> Iterator[Any]:
+    """Yield what a text may stand for, the likeliest first."""
+    if text.lower() in ("true", "false"):
+        yield text.lower() == "true"
+    if text.startswith(("{", "[")):
+        with suppress(ValueError):
+            yield json.loads(text)
+    # A list before a text: to PEFT, layers in one text are a regular expression.
+    if text != "all-linear" and re.fullmatch(r"[\w.]+(\+[\w.]+)*", text):
+        yield text.split("+")
+    yield text
+    if text.lower() == "none":
+        yield None
 
 
 @hookimpl

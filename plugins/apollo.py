@@ -51,8 +51,11 @@ class Apollo(Method):
             ) from error
         linear = [layer.weight for layer in linear_layers(model).values()]
         projected = {id(weight) for weight in linear}
+        others = [p for p in model.parameters() if id(p) not in projected]
         groups = [
-            {"params": [p for p in model.parameters() if id(p) not in projected]},
+            {"params": [p for p in others if p.ndim > 1]},
+            # Norms and biases, which full finetuning does not pull towards zero either.
+            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
             {"params": linear, **self._projection()},
         ]
         optimizer = APOLLOAdamW(groups, lr=self.learning_rate, weight_decay=training.weight_decay)

@@ -12,8 +12,8 @@ class BitFit(Method):
     """Train a bias on every linear layer but the head, and on every norm that has one.
 
     A layer without a bias is given one of zeros, as in the study (arXiv 2411.16775); Llama-like
-    models have none at all. What is trained is the change of a bias, so that weight decay pulls
-    towards the base model. The learning rate is from the paper's grid (section 4).
+    models have none at all. What is trained is the change of each bias, without weight decay. The
+    learning rate is from the paper's grid (section 4).
     """
 
     name = "bitfit"

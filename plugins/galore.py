@@ -48,8 +48,11 @@ class Galore(Method):
             ) from error
         linear = [layer.weight for layer in linear_layers(model).values()]
         projected = {id(weight) for weight in linear}
+        others = [p for p in model.parameters() if id(p) not in projected]
         groups = [
-            {"params": [p for p in model.parameters() if id(p) not in projected]},
+            {"params": [p for p in others if p.ndim > 1]},
+            # Norms and biases, which full finetuning does not pull towards zero either.
+            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
             {"params": linear, **self._projection()},
         ]
         return GaLoreAdamW(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -158,6 +159,29 @@ def test_the_folders_own_generation_config_changes_nothing(
 def test_a_route_it_does_not_know_is_refused(engine: Engine, made: list[Checkpoint]) -> None:
     with pytest.raises(CheckpointError, match="route 'telepathy'"):
         engine.load([replace(made[1], route="telepathy")])
+
+
+def test_a_checkpoint_that_cannot_be_read_leaves_nothing_behind(
+    engine: Engine, tiny_model: Path, tmp_path: Path
+) -> None:
+    """PEFT puts its layers into the model before it reads their weights."""
+    import peft
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    network: Any = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    config = peft.FourierFTConfig(
+        n_frequency=50, target_modules=["q_proj"], init_weights=False, task_type="CAUSAL_LM"
+    )
+    folder = tmp_path / "run"
+    peft.get_peft_model(network, config).save_pretrained(str(folder))
+    (folder / "README.md").unlink()
+    checkpoints.change_tensor(folder / "adapter_model.safetensors", "", lambda t: t[:20])
+    good = answers(engine, requests("base"))
+    engine.load([checkpoints.checkpoint(folder, "transformers")])
+    with pytest.raises(CheckpointError, match="run run cannot be served"):
+        answers(engine, requests("run"))
+    assert answers(engine, requests("base")) == good
 
 
 def test_no_requests_are_no_work(engine: Engine) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,52 @@ def test_full_weights_with_new_content_are_read_again(world: World, tmp_path: Pa
         assert answers(world.vllm, "full") == answers(world.reference, "full")
 
 
+ROUTES = ("lora4", "full1", "soft7", "prefix4", "bottlenecks")
+
+
+@pytest.mark.parametrize("kind", ["vllm", "reference"])
+def test_a_run_that_changes_its_route_is_served_as_what_it_is_now(kind: str, world: World) -> None:
+    """Every route after every other; nothing of the one before may be left, nor in the base."""
+    engine: Engine = getattr(world, kind)
+    wanted = {name: list(answers(engine, name).values()) for name in (*ROUTES, "base")}
+    for before, after in permutations(ROUTES, 2):
+        for name in (before, after):
+            engine.load([replace(world.checkpoints[name], run_id="changing")])
+            found = list(answers(engine, "changing").values())
+            assert [c.tokens for c in found] == [c.tokens for c in wanted[name]], (before, after)
+        assert list(answers(engine, "base").values()) == wanted["base"]
+
+
+def test_a_run_whose_new_content_is_refused_is_not_answered_by_the_old(
+    world: World, tmp_path: Path
+) -> None:
+    world.vllm.load([checkpoints.soft_prompt(tmp_path / "run", world.model)])
+    answers(world.vllm, "run")
+    longer = checkpoints.soft_prompt(tmp_path / "run", world.model, tokens=50)
+    with pytest.raises(EngineError, match="learned 50 tokens"):
+        world.vllm.load([longer])
+    with pytest.raises(EngineError, match="run run is not loaded"):
+        answers(world.vllm, "run")
+
+
+def test_a_learned_prompt_that_leaves_no_room_is_refused(world: World, tmp_path: Path) -> None:
+    """vLLM would not open at all, for nobody."""
+    with pytest.raises(CheckpointError, match="do not fit before 256 of prompt and completion"):
+        world.vllm.load([checkpoints.prefix(tmp_path / "run", world.model, tokens=300)])
+
+
+def test_an_adapter_that_overflows_at_once_spoils_nobody(world: World, tmp_path: Path) -> None:
+    """All its requests end in the step that shows it, and what they free is spoilt."""
+    good = answers(world.vllm, "lora4")
+    world.vllm.load([checkpoints.lora(tmp_path / "huge", world.model, scale=1e30)])
+    served: dict[str, Completion] = {}
+    with pytest.raises(CheckpointOverflow, match="run huge "):
+        short = requests("huge", generation=Generation(max_tokens=1))[:1]
+        for completion in world.vllm.complete([*short, *requests("lora4")]):
+            served[completion.id] = completion
+    assert served == good
+
+
 @pytest.mark.parametrize("fault", ["nan", "truncated", "smaller base", "deeper base", "too large"])
 def test_a_bad_adapter_is_refused_and_its_neighbours_are_unharmed(
     fault: str, world: World, tmp_path: Path
@@ -182,7 +229,7 @@ def test_weights_that_overflow_are_named_and_swapped_out(world: World, tmp_path:
     good = answers(world.vllm, "lora4", "base", "full1")
     huge = checkpoints.full(tmp_path / "huge", world.model)
     checkpoints.change_tensor(
-        huge.folder / "model.safetensors", "layers.0.mlp.up_proj", lambda tensor: tensor * 1e36
+        huge.folder / "model.safetensors", "layers.0.mlp.up_proj", lambda tensor: tensor * 3e38
     )
     world.vllm.load([checkpoints.checkpoint(huge.folder, "weights")])
     with pytest.raises(CheckpointOverflow, match="run huge "):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec
+from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec, modules
 from benchbench.engines.architecture import Architecture
 from benchbench.engines.parity import TOLERANCE, Reference, largest_difference, token_logprobs
 from benchbench.engines.soft import read_learned
@@ -37,6 +37,7 @@ ROUTES = {
         "weights": "dora qlora ia3 oft boft ln-tuning fourierft randlora road shira galore apollo",
         "soft_prompt": "prompt-tuning p-tuning",
         "prefix": "prefix-tuning",
+        "modules": "adapter bitfit",
     }.items()
     for name in names.split()
 }
@@ -90,6 +91,14 @@ def one_batch() -> list[Example]:
         Example(prompt=(0, *row, n + 5), completion=(n + 5, 9, 1)) for n, row in enumerate(noise)
     ]
 
+
+TRAINING = Training(
+    steps=8,
+    parts=1,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    batches=lambda: iter([collate(one_batch())]),
+)
 
 NewJob = Callable[..., TrainJob]
 
@@ -152,7 +161,22 @@ def of_learned(job: TrainJob, prompts: list[list[int]]) -> list[list[float]]:
     )
 
 
-LOADERS = {"weights": of_weights, "lora": of_lora, "soft_prompt": of_learned, "prefix": of_learned}
+def of_modules(job: TrainJob, prompts: list[list[int]]) -> list[list[float]]:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32).eval()
+    modules.load(model, job.checkpoint)
+    return token_logprobs(model, prompts)
+
+
+LOADERS = {
+    "weights": of_weights,
+    "lora": of_lora,
+    "soft_prompt": of_learned,
+    "prefix": of_learned,
+    "modules": of_modules,
+}
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
@@ -168,11 +192,10 @@ def test_it_learns_and_is_served_by_its_route(name: str, new_job: NewJob) -> Non
     assert cost is not None and artefact is not None
     whole = name in ("galore", "apollo")
     assert (cost.trainable_parameters == cost.total_parameters) == whole
-    assert artefact.route == ROUTES.get(name, artefact.route)
+    assert artefact.route == ROUTES[name]
     reference = Reference.read(job.folder / "parity.json")
-    if artefact.route in LOADERS:
-        served = LOADERS[artefact.route](job, reference.prompts)
-        assert largest_difference(served, reference.trained) <= TOLERANCE["float32"]
+    served = LOADERS[artefact.route](job, reference.prompts)
+    assert largest_difference(served, reference.trained) <= TOLERANCE["float32"]
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
@@ -184,11 +207,8 @@ def test_it_starts_as_the_base_model_if_it_says_so(name: str, tiny_model: Path) 
     method = REGISTRY.method(MethodSpec(name=name, params=params(name)))
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
     base = token_logprobs(model, PROMPTS)
-    training = Training(
-        steps=8, weight_decay=0.0, max_grad_norm=1.0, batches=lambda: iter([collate(one_batch())])
-    )
     set_seed(1)
-    adapted = method.adapt(model, training).eval()
+    adapted = method.adapt(model, TRAINING).eval()
     difference = largest_difference(token_logprobs(adapted, PROMPTS), base)
     if name == "peft":
         return  # it depends on the type
@@ -205,13 +225,10 @@ def test_the_seed_decides_what_is_drawn(name: str, tiny_model: Path) -> None:
         set_seed(seed)
         return (
             REGISTRY.method(MethodSpec(name=name, params=params(name)))
-            .adapt(model, training)
+            .adapt(model, TRAINING)
             .state_dict()
         )
 
-    training = Training(
-        steps=8, weight_decay=0.0, max_grad_norm=1.0, batches=lambda: iter([collate(one_batch())])
-    )
     first, again, other = drawn(1), drawn(1), drawn(2)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)

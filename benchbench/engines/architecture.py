@@ -47,6 +47,8 @@ class Architecture:
     """Whether the head's weights are the embeddings."""
     hidden: int
     """Size of a token's embedding."""
+    context: int | None
+    """Positions the model has been made for; None where it does not say."""
     cache: tuple[int, int, int]
     """What one token keeps twice, as keys and as values: layers, heads, size of a head."""
 
@@ -76,6 +78,7 @@ class Architecture:
             head=next(path for path, layer in model.named_modules() if layer is head),
             tied=bool(text.tie_word_embeddings),
             hidden=int(text.hidden_size),
+            context=getattr(text, "max_position_embeddings", None),
             cache=_cache(text),
         )
 

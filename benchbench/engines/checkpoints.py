@@ -80,5 +80,5 @@ def check_peft(folder: Path) -> None:
         ) from error
     if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
         raise CheckpointError(f"{str(path)!r} does not say its peft_type; save the adapter again.")
-    for file in sorted(folder.glob("*.safetensors")):
-        read_finite(file)
+    if not read_finite(folder / "adapter_model.safetensors"):
+        raise CheckpointError(f"{str(folder)!r} holds no weights; save the adapter again.")

@@ -14,7 +14,7 @@ from benchbench.engines import (
     parity,
     samples,
 )
-from benchbench.engines.architecture import Architecture, weight_files
+from benchbench.engines.architecture import Architecture, brief, weight_files
 from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.rows import Row, Rows
 from benchbench.engines.soft import Learned, Prefix, read_learned
@@ -41,16 +41,18 @@ class TransformersEngine:
         self._model = self._read_model()
         self._learned: Learned | None = None
         """What stands before every prompt now."""
-        self._live = ""
-        """The run id whose weights or adapter the model has now; empty for the base model."""
+        self._live: Checkpoint | None = None
+        """What the model is now; None is the base model."""
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints; each is read when its requests are served."""
         for checkpoint in checkpoints:
+            if self._live is not None and self._live.run_id == checkpoint.run_id:
+                self._return_to_base()  # its files may be others now
+            # A refused checkpoint must not be answered by the one before it.
+            self._checkpoints.pop(checkpoint.run_id, None)
             check_checkpoint(checkpoint, self._base, self._settings.model)
             self._checkpoints[checkpoint.run_id] = checkpoint
-            if self._live == checkpoint.run_id:
-                self._return_to_base()  # its files may be others now
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions batch by batch, requests of like length together."""
@@ -87,12 +89,23 @@ class TransformersEngine:
         if run_id not in self._checkpoints:
             raise EngineError(f"run {run_id} is not loaded; load its checkpoint first.")
         checkpoint = self._checkpoints[run_id]
-        if self._live == (run_id if checkpoint.route != "base" else ""):
+        wanted = checkpoint if checkpoint.route != "base" else None
+        if self._live is wanted:
             return
         self._return_to_base()
+        try:
+            self._become(checkpoint)
+        except Exception as error:  # half of it may be in the model
+            self._model = self._read_model()
+            self._learned = None
+            raise CheckpointError(
+                f"the checkpoint of run {run_id} cannot be served ({brief(error)}); delete that "
+                "run's folder and run again."
+            ) from error
+        self._live = wanted
+
+    def _become(self, checkpoint: Checkpoint) -> None:
         match checkpoint.route:
-            case "base":
-                return
             case "lora" | "transformers":
                 from peft import PeftModel
 
@@ -101,14 +114,13 @@ class TransformersEngine:
                 self._learned = read_learned(checkpoint.folder, self._base)
             case "modules":
                 modules.load(self._model, checkpoint.folder)
-            case _:
+            case "weights":
                 self._read_weights(checkpoint)
-        self._live = run_id
 
     def _return_to_base(self) -> None:
-        if not self._live:
+        if self._live is None:
             return
-        match self._checkpoints[self._live].route:
+        match self._live.route:
             case "lora":
                 self._model = self._model.unload()
             case "soft_prompt" | "prefix":
@@ -117,7 +129,7 @@ class TransformersEngine:
                 modules.detach(self._model)
             case _:  # what some types of PEFT leave behind is not known
                 self._model = self._read_model()
-        self._live = ""
+        self._live = None
 
     def _read_model(self) -> Any:
         from transformers import AutoModelForCausalLM, GenerationConfig

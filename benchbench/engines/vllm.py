@@ -6,7 +6,6 @@ last slot. Whatever changes the live model is served one checkpoint after the ot
 """
 
 import math
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,7 +26,7 @@ from benchbench.engines.soft import Learned, Prefix, SoftPrompt, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm_calls import Output, Vllm, prompt_of
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
-from benchbench.engines.vllm_room import Room, allowed_rank
+from benchbench.engines.vllm_room import Room, allowed_rank, check_length
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.task import Generation
@@ -37,6 +36,9 @@ SLOTS = 8
 
 ROWS = 512
 """Sequences in one batch at most, on a processor (nano, 500 of them: 17 s; vLLM's 256: 20 s)."""
+
+BLOCK = 128
+"""Tokens in a block of the key-value cache on a processor."""
 
 CACHE_TOKENS = 131_072
 """Tokens the key-value cache holds on a processor, 256 for each sequence of a batch."""
@@ -58,23 +60,30 @@ class VllmEngine:
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints, first by our own rules, then by what vLLM has a place for."""
         for checkpoint in checkpoints:
+            self._forget(checkpoint.run_id)
             check_checkpoint(checkpoint, self._base, self._settings.model)
-            with self._closing_on_failure() as live:
-                if live.is_of(checkpoint.run_id):
-                    live.become(None)  # so that new content is read
             match checkpoint.route:
                 case "lora":
                     self._add_adapter(checkpoint)
                 case "soft_prompt" | "prefix":
-                    self._add_learned(checkpoint, live)
+                    self._add_learned(checkpoint, self._usable())
                 case "modules":
-                    self._check_places(checkpoint, live)
+                    self._check_places(checkpoint, self._usable())
                 case "transformers":
                     raise CheckpointError(
                         f"run {checkpoint.run_id} is kept in PEFT's own format, which vLLM cannot "
                         "serve; use --engine transformers."
                     )
             self._checkpoints[checkpoint.run_id] = checkpoint
+
+    def _forget(self, run_id: str) -> None:
+        """Drop what a run was before: refused or of another route, it must not answer for it."""
+        self._checkpoints.pop(run_id, None)
+        self._learned.pop(run_id, None)
+        with self._closing_on_failure() as live:
+            if live.is_of(run_id):
+                live.become(None)
+            live.remove_adapter(run_id)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as they finish: base rows with soft prompts, then all adapters mixed,
@@ -155,8 +164,9 @@ class VllmEngine:
         size = 4 if self._settings.precision == "float32" else 2
         token = 2 * math.prod(self._base.cache) * size
         longest = self._settings.max_tokens + self._room.learned_tokens
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return min(token * max(CACHE_TOKENS, 8 * longest), max(memory // 4, token * longest))
+        longest = math.ceil(longest / BLOCK) * BLOCK
+        least = token * longest
+        return min(token * max(CACHE_TOKENS, 8 * longest), max(hardware.memory() // 4, least))
 
     def _groups(
         self, requests: Sequence[Request]
@@ -188,7 +198,8 @@ class VllmEngine:
                     prompt = self._prompt(request.checkpoint, request.prompt)
                     adapter = live.adapters.get(request.checkpoint)
                     waiting[vllm.submit(prompt, self._sampling(request), adapter)] = request
-                while waiting and not broken & {r.checkpoint for r in waiting.values()}:
+                # Not only while the broken one has requests left: what it freed is spoilt.
+                while waiting and not broken & {r.checkpoint for r in requests}:
                     done = [(waiting.pop(key), outputs) for key, outputs in vllm.step()]
                     broken |= {request.checkpoint for request, outputs in done if has_nan(outputs)}
                     for request, outputs in done:
@@ -235,10 +246,10 @@ class VllmEngine:
 
     def _add_adapter(self, checkpoint: Checkpoint) -> None:
         self._room.check_adapter(checkpoint, self._base, len(self._usable().adapters))
-        # Known without its adapter, a run would be answered by the base model.
-        self._checkpoints.pop(checkpoint.run_id, None)
+        with self._closing_on_failure() as live:
+            live.become(None)
         try:
-            self._usable().add_adapter(checkpoint)
+            live.add_adapter(checkpoint)
         except Exception as error:  # vLLM lives on
             raise CheckpointError(
                 f"vLLM refuses the adapter of run {checkpoint.run_id} ({brief(error)}); use "
@@ -247,6 +258,7 @@ class VllmEngine:
 
     def _add_learned(self, checkpoint: Checkpoint, live: Live) -> None:
         learned = read_learned(checkpoint.folder, self._base)
+        check_length(checkpoint, learned, self._settings, self._base)
         self._room.check_learned(checkpoint, learned)
         layers = self._base.cache[0]
         if isinstance(learned, Prefix) and live.vllm.attentions() != layers:

@@ -47,6 +47,13 @@ class Vllm:
         preload = os.environ.get("LD_PRELOAD")
         with _quiet():
             import torch
+            import torch._dynamo
+
+            if not torch.cuda.is_available():
+                # vLLM compiles some helpers in C++ even where its model is eager. That gains
+                # nothing on a processor, needs a compiler, and fails for good where a process was
+                # killed while it wrote a header to the compiler's cache.
+                torch._dynamo.config.disable = True
             from vllm import LLM
 
             set_num_threads = torch.set_num_threads

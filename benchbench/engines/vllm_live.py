@@ -57,10 +57,13 @@ class Live:
 
         Whatever vLLM raises comes through, and the run has no adapter then.
         """
-        self.become(None)
-        if old := self._adapters.pop(checkpoint.run_id, None):
-            self.vllm.remove_adapter(old[1])
+        self.remove_adapter(checkpoint.run_id)
         number = next(self._numbers)
         name = f"{checkpoint.run_id}-{checkpoint.sha256}-{number}"
         self.vllm.add_adapter(name, number, checkpoint.folder)
         self._adapters[checkpoint.run_id] = (name, number, checkpoint.folder)
+
+    def remove_adapter(self, run_id: str) -> None:
+        """Take a run's adapter away, if it has one."""
+        if old := self._adapters.pop(run_id, None):
+            self.vllm.remove_adapter(old[1])

@@ -42,7 +42,9 @@ class Room:
                 if checkpoint.route == "lora":
                     adapters.append(servable(checkpoint, base))
                 elif checkpoint.route in ("soft_prompt", "prefix"):
-                    learned.append(read_learned(checkpoint.folder, base))
+                    one = read_learned(checkpoint.folder, base)
+                    check_length(checkpoint, one, settings, base)
+                    learned.append(one)
         return cls(
             adapters=len(adapters),
             rank=max((adapter.rank for adapter in adapters), default=0),
@@ -84,6 +86,18 @@ class Room:
                 f"run {checkpoint.run_id} adds modules, and this engine was opened for none; open "
                 "one with all checkpoints."
             )
+
+
+def check_length(
+    checkpoint: Checkpoint, learned: Learned, settings: EngineSettings, base: Architecture
+) -> None:
+    """Refuse a learned prompt that leaves no room for the longest prompt and its completion."""
+    if base.context and learned.tokens + settings.max_tokens > base.context:
+        raise CheckpointError(
+            f"run {checkpoint.run_id} learned {learned.tokens} tokens, which do not fit before "
+            f"{settings.max_tokens} of prompt and completion into the base model's context of "
+            f"{base.context}; learn fewer."
+        )
 
 
 def servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:

@@ -19,6 +19,7 @@ from benchbench.engines.architecture import (
     weight_files,
 )
 from benchbench.errors import CheckpointError, ModelError
+from benchbench.record import Checkpoint
 
 
 def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
@@ -38,6 +39,20 @@ def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
     files = weight_files(folder, CheckpointError)
     found = {name: shape for path in files for name, shape in read_finite(path).items()}
     _compare(folder, found, _stored(base_folder, base), base)
+
+
+def base_for(checkpoint: Checkpoint, base: Path, scratch: Path) -> Path:
+    """Return the model to open an engine with for a checkpoint: the base, or an untied copy.
+
+    The copy is made in ``scratch`` once, for a checkpoint with a head of its own where the base
+    model has none. Raises CheckpointError where the checkpoint cannot be read.
+    """
+    if checkpoint.route != "weights" or not has_own_head(checkpoint.folder, base):
+        return base
+    copy = scratch / base.name
+    if not copy.exists():
+        write_untied(base, copy)
+    return copy
 
 
 def has_own_head(folder: Path, base: Path) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from benchbench.engines import EngineSettings, Request, open_engine
 from benchbench.engines.parity import MOST_TOKENS, Reference, check
+from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError
 from benchbench.record import Checkpoint, Parity
 from benchbench.task import Generation
@@ -37,8 +38,9 @@ def serve(name: str, job: TrainJob, outcome: Outcome) -> Served:
         folder=job.checkpoint,
     )
     reference = Reference.read(job.folder / "parity.json")
+    model = base_for(checkpoint, job.model, job.folder)
     settings = EngineSettings(
-        model=job.model, precision="float32", max_tokens=MOST_TOKENS + GREEDY.max_tokens
+        model=model, precision="float32", max_tokens=MOST_TOKENS + GREEDY.max_tokens
     )
     engine = open_engine(name, settings, [checkpoint])
     try:

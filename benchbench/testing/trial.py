@@ -143,6 +143,7 @@ class Trial:
         parts = trainer.Parts(rows, [range(len(rows))] * STEPS)
         training = Training(
             steps=STEPS,
+            parts=1,
             weight_decay=job.spec.train.weight_decay,
             max_grad_norm=job.spec.train.max_grad_norm,
             batches=partial(parts.batches, model.device),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench import hardware
 from benchbench.engines import parity
 from benchbench.engines.adapters import check_adapter
 from benchbench.engines.architecture import Architecture
-from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.engines.soft import Learned, Prefix, SoftPrompt
 from benchbench.errors import CheckpointError
 from benchbench.method import Route
 from benchbench.specs import Precision
@@ -23,6 +24,10 @@ from benchbench.train import low_rank
 
 LOSSLESS = parity.TOLERANCE["float32"]
 """Largest change of a log-probability, in nats, that is taken for rounding."""
+
+MOST_RANK: dict[Precision, int] = {"float32": 64, "bfloat16": 256}
+"""Largest rank that is exported as LoRA. Above 64, swapping weights is cheaper than serving it; but
+weights are rounded to their precision, and in bfloat16 a small change of them is mostly lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +49,19 @@ class Exporter:
         model.eval()
         if not isinstance(model, PeftModel):
             return self._weights(model, folder)
-        if model.active_peft_config.is_prompt_learning:
-            return _learned(model, folder)
         wanted = parity.token_logprobs(model, self.prompts)
+        if model.active_peft_config.is_prompt_learning:
+            return self._learned(model, folder, wanted)
         model.save_pretrained(str(folder))
+        model.cpu()  # one model at a time is on an accelerator
         native = self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted)
         if native and self._is_plain_lora(folder):
             return "lora"
         # Merging takes the model apart, so PEFT's own format is kept until it is known to be lost.
-        merged, base = _merged(model), self.read_base()
+        merged, base = _merged(model), self.read_base().cpu()
         if has_parameters_of(base, merged) and self._loses_nothing(lambda: merged, wanted):
-            shutil.rmtree(folder)
-            folder.mkdir()
-            return self._of_merged(base, merged, folder)
+            _empty(folder)
+            return self._of_merged(base, merged, folder, wanted)
         if native:
             return "transformers"
         raise ValueError(
@@ -65,8 +70,15 @@ class Exporter:
         )
 
     def _loses_nothing(self, read: Callable[[], Any], wanted: list[list[float]]) -> bool:
+        """Tell whether another model computes what was trained; it is left in main memory."""
+        import torch
+
         try:
-            found = parity.token_logprobs(read().eval(), self.prompts)
+            model = read().eval()
+            found = parity.token_logprobs(model.to(hardware.device()), self.prompts)
+            model.cpu()
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
         except Exception:  # a library that cannot read what it wrote may raise anything
             return False
         return parity.largest_difference(found, wanted) <= LOSSLESS
@@ -80,13 +92,31 @@ class Exporter:
             return False
         return True
 
-    def _of_merged(self, base: Any, merged: Any, folder: Path) -> Route:
+    def _of_merged(self, base: Any, merged: Any, folder: Path, wanted: list[list[float]]) -> Route:
         if is_tied(base) == is_tied(merged):
-            factors = low_rank.factor_all(base, merged, self.architecture)
+            most = MOST_RANK[self.precision]
+            factors = low_rank.factor_all(base, merged, self.architecture, most)
             if factors is not None:
                 low_rank.write(factors, merged.name_or_path, folder)
-                return "lora"
+                del base
+                if self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted):
+                    return "lora"
+                _empty(folder)
         return self._weights(merged, folder)
+
+    def _learned(self, model: Any, folder: Path, wanted: list[list[float]]) -> Route:
+        learned = _learned_prompt(model)
+        base = model.get_base_model()
+        found = parity.token_logprobs(
+            base, self.prompts, lambda ids: learned.before(base, ids, ids.new_ones(ids.shape))
+        )
+        if parity.largest_difference(found, wanted) > LOSSLESS:
+            raise ValueError(
+                "what was trained does more than its learned prompt; give the method an export() "
+                "of its own"
+            )
+        learned.write(folder)
+        return "prefix" if isinstance(learned, Prefix) else "soft_prompt"
 
     def _weights(self, model: Any, folder: Path) -> Route:
         import torch
@@ -112,17 +142,20 @@ def has_parameters_of(base: Any, merged: Any) -> bool:
     return added <= heads and all(new.get(name) == shape for name, shape in old.items())
 
 
-def _learned(model: Any, folder: Path) -> Route:
+def _learned_prompt(model: Any) -> Learned:
     import torch
 
     with torch.no_grad():
         learned = model.get_prompt(batch_size=1)
     if isinstance(learned, torch.Tensor):
-        SoftPrompt(learned[0]).write(folder)
-        return "soft_prompt"
+        return SoftPrompt(learned[0])
     keys, values = ([getattr(x, side)[0] for x in learned.layers] for side in ("keys", "values"))
-    Prefix(torch.stack(keys), torch.stack(values)).write(folder)
-    return "prefix"
+    return Prefix(torch.stack(keys), torch.stack(values))
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def _head_weight(model: Any) -> Any:

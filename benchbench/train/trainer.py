@@ -20,7 +20,7 @@ from benchbench.engines import parity
 from benchbench.method import Method, Training
 from benchbench.prompt import Example
 from benchbench.record import Cost
-from benchbench.specs import Precision
+from benchbench.specs import Precision, digest
 from benchbench.train.examples import Examples, collate, plan, read_examples
 from benchbench.train.job import Progress, TrainJob
 from benchbench.train.recorder import Recorder, count_parameters
@@ -69,6 +69,7 @@ def fit(
     config, use_cache = model.config, model.config.use_cache
     training = Training(
         steps=len(steps),
+        parts=len(steps[0]),
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         batches=partial(parts.batches, model.device),
@@ -81,7 +82,7 @@ def fit(
     parameters = count_parameters(model)
     if not parameters.trainable_parameters:
         raise ValueError(f"method {method.name!r} leaves no parameter to train")
-    checkpoint = latest_checkpoint(job.work)
+    checkpoint = _same_start(job, model)
     recorder.keep(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     cost = recorder.cost(parameters, parts.tokens)
@@ -215,6 +216,28 @@ def _state(model: Any) -> Iterator[tuple[str, Any]]:
     yield from ((name, p) for name, p in model.named_parameters() if p.requires_grad)
     persistent = model.state_dict().keys()
     yield from ((name, b) for name, b in model.named_buffers() if name in persistent)
+
+
+def _same_start(job: TrainJob, model: Any) -> Path | None:
+    """Return the checkpoint to go on from, if the frozen weights are those it was trained beside.
+
+    Some methods compute them from the base model (PiSSA, LoRA-GA), and another machine or thread
+    count may do that otherwise.
+    """
+    import torch
+
+    frozen = {
+        name: int(p.detach().reshape(-1).view(torch.uint8).sum(dtype=torch.int64))
+        for name, p in model.named_parameters()
+        if not p.requires_grad
+    }
+    now, path = digest(frozen), job.work / "frozen"
+    if not path.exists() or path.read_text() != now:
+        for stale in job.work.glob("checkpoint-*"):
+            shutil.rmtree(stale)
+        job.work.mkdir(parents=True, exist_ok=True)
+        path.write_text(now)
+    return latest_checkpoint(job.work)
 
 
 def latest_checkpoint(work: Path) -> Path | None:
