@@ -15,8 +15,8 @@ lint: ## format, style, types and floors
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-exam: ## check every method, as strangers' methods are checked
-	$(RUN) benchbench check --all
+exam: ## check every method, as strangers' methods are checked, and write their page
+	$(RUN) benchbench check --all --matrix docs/methods.md
 
 lock: ## pin the newest versions that fit pyproject.toml and requirements/*.in
 	$(PYTHON) requirements/make_locks.py

@@ -14,6 +14,7 @@ def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **o
     import peft
 
     if targets is not None:
+        linear_layers(model, targets)  # its error says which layers there are
         options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
     return peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", **options))
 

@@ -30,7 +30,8 @@ class UnknownName(BenchbenchError):
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
-        super().__init__(f"no {kind} named {name!r}; {hint} See `benchbench list --help`.{note}")
+        listed = f"{kind}s" if kind in ("method", "model", "task", "plugin") else "--help"
+        super().__init__(f"no {kind} named {name!r}; {hint} See `benchbench list {listed}`.{note}")
 
 
 class DuplicateName(BenchbenchError):

@@ -48,6 +48,8 @@ class Method(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     """Raise it whenever the same hyperparameters would train something else."""
+    family: ClassVar[str] = "other"
+    """Methods like it, for tables: ``LoRA``, ``prompt``, ``bottleneck`` …"""
     source: ClassVar[str] = ""
     """Address of the paper or code that defines the method."""
     role: ClassVar[Role] = "candidate"

@@ -17,6 +17,7 @@ class AdaLora(Method):
     """
 
     name = "adalora"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2303.10512"
     packable = True
     resumable = False  # the importance of ranks is no parameter

@@ -16,12 +16,14 @@ class Adapter(Method):
 
     As in the study (arXiv 2411.16775): ``houlsby`` adds one after each self-attention and one after
     each feed-forward block, before the residual sum, with SiLU, no norm of its own, weights from
-    N(0, 0.02) and biases 0; its best learning rate was 1e-4, its sizes 8 to 512. ``pfeiffer`` has
+    N(0, 0.02) and biases 0. Its grid is size 8, 32, 64, 128, 256, 512 by learning rate 1e-5, 5e-5,
+    1e-4, 5e-4, 1e-3; the best learning rate was 1e-4. ``pfeiffer`` has
     those after feed-forward blocks alone (arXiv 2005.00247), ``parallel`` reads what goes into the
     feed-forward block instead (arXiv 2110.04366).
     """
 
     name = "adapter"
+    family = "bottleneck"
     source = "https://arxiv.org/abs/1902.00751"
     packable = True
     identity = False

@@ -14,6 +14,7 @@ UNFIT = {
     "CPT": "it needs the tokens of an example and the type of each, and gives NaN without",
     "MULTITASK_PROMPT_TUNING": "it needs the number of a task with every sample",
     "POLY": "it needs the number of a task with every sample",
+    "XLORA": "it mixes adapters that were trained before, and PEFT saves nothing of it",
 }
 """Types that need more than their options, and what."""
 
@@ -27,6 +28,7 @@ class AnyPeft(Method):
     """
 
     name = "peft"
+    family = "any"
     source = "https://huggingface.co/docs/peft"
     identity = False  # of some types
 
@@ -70,7 +72,7 @@ class AnyPeft(Method):
         for part in filter(None, (p.strip() for p in self.options.split(";"))):
             key, equals, text = (piece.strip() for piece in part.partition("="))
             if not equals:
-                raise ValueError(f"options holds {part!r}; write key=value;key=value")
+                raise ValueError(f"options holds {part!r}; write 'key=value;key=value'")
             if key not in known:
                 raise ValueError(
                     f"options names {key!r}; {self.type} has: {', '.join(sorted(known))}"
@@ -94,7 +96,7 @@ def _typed(key: str, text: str, hint: Any) -> Any:
         except ValidationError:
             continue
     wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-    raise ValueError(f"option {key} is {text!r}; it must be {wanted}")
+    raise ValueError(f"option {key} is {text!r}; it must be {wanted}, and ; ends an option")
 
 
 def _readings(text: str) -> Iterator[Any]:

@@ -16,6 +16,7 @@ class Apollo(Method):
     """
 
     name = "apollo"
+    family = "all weights"
     source = "https://arxiv.org/abs/2412.05270"
     packable = True
     resumable = False  # projections are objects in the optimizer's state, which it cannot reload

@@ -11,6 +11,7 @@ class Base(Method):
     """Leave the base model as it is; nothing is trained."""
 
     name = "base"
+    family = "none"
     role = "base"
 
     def adapt(self, model: Any, training: Training) -> Any:

@@ -13,10 +13,12 @@ class BitFit(Method):
 
     A layer without a bias is given one of zeros, as in the study (arXiv 2411.16775); Llama-like
     models have none at all. What is trained is the change of each bias, without weight decay. The
-    learning rate is from the paper's grid (section 4).
+    learning rate is from the paper's grid (section 4); the study varies it alone: 1e-5, 5e-5, 1e-4,
+    5e-4, 1e-3.
     """
 
     name = "bitfit"
+    family = "selection"
     source = "https://arxiv.org/abs/2106.10199"
     packable = True
 

@@ -16,6 +16,7 @@ class Boft(Method):
     """
 
     name = "boft"
+    family = "rotation"
     source = "https://arxiv.org/abs/2311.06243"
     packable = True
 

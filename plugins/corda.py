@@ -16,6 +16,7 @@ class Corda(Method):
     """
 
     name = "corda"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2406.05223"
     packable = True
 

@@ -15,6 +15,7 @@ class Delora(Method):
     """
 
     name = "delora"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2503.18225"
     packable = True
 

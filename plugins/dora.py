@@ -16,6 +16,7 @@ class Dora(Method):
     """
 
     name = "dora"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2402.09353"
     packable = True
 

@@ -18,6 +18,7 @@ class Eva(Method):
     """
 
     name = "eva"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2410.07170"
     packable = True
 

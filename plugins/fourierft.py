@@ -17,6 +17,7 @@ class FourierFt(Method):
     """
 
     name = "fourierft"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2405.03003"
     packable = True
     identity = False

@@ -10,10 +10,12 @@ from benchbench import Method, Training, hookimpl
 class Full(Method):
     """Train every weight of the base model.
 
-    The default learning rate is the best of the study's grid 1e-5 … 1e-3 (arXiv 2411.16775).
+    The default learning rate is the best of the study's grid (arXiv 2411.16775), which is the same
+    for every method: 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.
     """
 
     name = "full"
+    family = "all weights"
     source = "https://arxiv.org/abs/2411.16775"
     role = "reference"
     packable = True

@@ -15,6 +15,7 @@ class Galore(Method):
     """
 
     name = "galore"
+    family = "all weights"
     source = "https://arxiv.org/abs/2403.03507"
     packable = True
     resumable = False  # projections are objects in the optimizer's state, which it cannot reload

@@ -15,6 +15,7 @@ class Hra(Method):
     """
 
     name = "hra"
+    family = "rotation"
     source = "https://arxiv.org/abs/2405.17484"
     packable = True
 

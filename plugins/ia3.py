@@ -11,10 +11,12 @@ class Ia3(Method):
     """Multiply keys, values and the hidden activations of the MLP by trained vectors.
 
     Layers and learning rate are the paper's (section 3.3). PEFT knows the layers' names for common
-    architectures; give both parameters for another.
+    architectures; give both parameters for another. The study (arXiv 2411.16775) varies the
+    learning rate alone: 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.
     """
 
     name = "ia3"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2205.05638"
     packable = True
 

@@ -16,6 +16,7 @@ class LnTuning(Method):
     """
 
     name = "ln-tuning"
+    family = "selection"
     source = "https://arxiv.org/abs/2312.11420"
     packable = True
 

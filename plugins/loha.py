@@ -14,6 +14,7 @@ class Loha(Method):
     """
 
     name = "loha"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2108.06098"
     packable = True
 

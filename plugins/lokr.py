@@ -14,6 +14,7 @@ class Lokr(Method):
     """
 
     name = "lokr"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2309.14859"
     packable = True
 

@@ -15,6 +15,7 @@ class LoraFa(Method):
     """
 
     name = "lora-fa"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2308.03303"
     packable = True
 

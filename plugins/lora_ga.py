@@ -17,6 +17,7 @@ class LoraGa(Method):
     """
 
     name = "lora-ga"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2407.05000"
     packable = True
 

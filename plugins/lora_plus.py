@@ -15,6 +15,7 @@ class LoraPlus(Method):
     """
 
     name = "lora-plus"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2402.12354"
     packable = True
 

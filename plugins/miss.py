@@ -15,6 +15,7 @@ class Miss(Method):
     """
 
     name = "miss"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2409.15371"
     packable = True
 

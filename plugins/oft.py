@@ -15,6 +15,7 @@ class Oft(Method):
     """
 
     name = "oft"
+    family = "rotation"
     source = "https://arxiv.org/abs/2306.07280"
     packable = True
 

@@ -15,6 +15,7 @@ class Olora(Method):
     """
 
     name = "olora"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2406.01775"
     packable = True
 

@@ -15,6 +15,7 @@ class PTuning(Method):
     """
 
     name = "p-tuning"
+    family = "prompt"
     source = "https://arxiv.org/abs/2103.10385"
     identity = False
 

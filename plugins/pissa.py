@@ -15,6 +15,7 @@ class Pissa(Method):
     """
 
     name = "pissa"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2404.02948"
     packable = True
 

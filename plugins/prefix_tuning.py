@@ -11,10 +11,12 @@ class PrefixTuning(Method):
     """Train the keys and values of ``tokens`` positions that every layer attends to.
 
     Length, bottleneck and learning rate are the paper's for table-to-text (section 5). The
-    study (arXiv 2411.16775) also trains without a bottleneck, with learning rates up to 1e-3.
+    study's grid (arXiv 2411.16775) is 8 tokens by bottleneck 0, 256, 512, 1024, and 32, 128, 256,
+    512 tokens without one, by learning rate 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.
     """
 
     name = "prefix-tuning"
+    family = "prompt"
     source = "https://arxiv.org/abs/2101.00190"
     identity = False
 

@@ -11,10 +11,13 @@ class PromptTuning(Method):
     """Train the embeddings of ``tokens`` positions before the prompt and nothing else.
 
     20 tokens starting from the vocabulary's are what the paper finds enough (section 3.2). Its
-    learning rate, 0.3, is for Adafactor; the one here is that of PEFT's method comparison.
+    learning rate, 0.3, is for Adafactor; the one here is that of PEFT's method comparison. The
+    study's grid (arXiv 2411.16775) is 8, 32, 128, 256 tokens by learning rate 1e-5, 5e-5, 1e-4,
+    5e-4, 1e-3.
     """
 
     name = "prompt-tuning"
+    family = "prompt"
     source = "https://arxiv.org/abs/2104.08691"
     identity = False
 

@@ -16,6 +16,7 @@ class Qlora(Method):
     """
 
     name = "qlora"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2305.14314"
     packable = True
     identity = False  # the weights are rounded before training

@@ -15,6 +15,7 @@ class RandLora(Method):
     """
 
     name = "randlora"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2502.00987"
     packable = True
 

@@ -15,6 +15,7 @@ class Road(Method):
     """
 
     name = "road"
+    family = "rotation"
     source = "https://arxiv.org/abs/2409.00119"
     packable = True
 

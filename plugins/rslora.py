@@ -15,6 +15,7 @@ class RsLora(Method):
     """
 
     name = "rslora"
+    family = "LoRA"
     source = "https://arxiv.org/abs/2312.03732"
     packable = True
 

@@ -15,6 +15,7 @@ class Shira(Method):
     """
 
     name = "shira"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2406.13175"
     packable = True
 

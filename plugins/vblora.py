@@ -16,6 +16,7 @@ class VbLora(Method):
     """
 
     name = "vblora"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2405.15179"
     packable = True
     identity = False

@@ -15,6 +15,7 @@ class Vera(Method):
     """
 
     name = "vera"
+    family = "change of weights"
     source = "https://arxiv.org/abs/2310.11454"
     packable = True
 

@@ -14,6 +14,7 @@ class MyMethod(Method):
     """
 
     name = "my-method"
+    family = "selection"
     source = "https://example.org/where-it-is-described"
     packable = True
 

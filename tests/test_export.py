@@ -188,6 +188,17 @@ def test_weights_are_merged_in_float32_and_rounded_once(tiny_model: Path, tmp_pa
         assert torch.equal(tensor, merged[name].to(torch.bfloat16)), name
 
 
+def test_a_network_of_ones_own_is_refused_with_the_way_to_serve_it(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    model = read(tiny_model)
+    model.model.layers[0].gate = torch.nn.Linear(64, 64)
+    with pytest.raises(ValueError, match=r"has model.layers.0.gate.bias.* benchbench.modules"):
+        exporter(tiny_model).write(model, tmp_path)
+
+
 def test_what_peft_loses_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     """A method whose effect is neither in the weights nor in what PEFT saves."""
     trained = wrapped("AdaptionPromptConfig", adapter_len=4, adapter_layers=2)(read(tiny_model))

@@ -18,7 +18,8 @@ FILE = TEMPLATE / "benchbench_my_method.py"
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delitem(sys.modules, "my_method", raising=False)
     return shutil.copy(FILE, tmp_path / "my_method.py")
 
 

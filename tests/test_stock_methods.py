@@ -1,9 +1,11 @@
 """Every stock method passes the exam that strangers' methods take, on every engine there is."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +21,19 @@ MAY_BE_MISSING = {
 }
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
+
+
 @pytest.fixture(scope="module")
-def exams() -> dict[str, Any]:
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page") / "methods.md"
+
+
+@pytest.fixture(scope="module")
+def exams(page: Path) -> dict[str, Any]:
     """Examine all in one process, which imports vLLM once."""
     command = [sys.executable, "-m", "benchbench", "check", "--all", "--json"]
+    command += ["--matrix", str(page)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=1500, env=os.environ | {"NO_COLOR": "1"}
     )
@@ -43,3 +54,14 @@ def test_the_exam_is_passed(method: str, exams: dict[str, Any]) -> None:
         assert {tried[name] for name in ("trains", "deterministic", "exports", "transformers")} == {
             "passed"
         }
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1800)
+def test_the_page_of_methods_is_fresh(exams: dict[str, Any], page: Path) -> None:
+    if missing := [
+        p for p in (*MAY_BE_MISSING.values(), "vllm") if not importlib.util.find_spec(p)
+    ]:
+        pytest.skip(f"{', '.join(missing)} is not installed")
+    again = "write it anew: benchbench check --all --matrix docs/methods.md"
+    assert page.read_text() == PAGE.read_text(), again

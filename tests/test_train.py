@@ -15,7 +15,15 @@ from benchbench.engines.parity import Reference, largest_difference, token_logpr
 from benchbench.prompt import Example
 from benchbench.specs import DataSpec
 from benchbench.store import hash_folder
-from benchbench.train import Outcome, Progress, TrainJob, process, read_examples, write_examples
+from benchbench.train import (
+    Outcome,
+    Progress,
+    TrainJob,
+    process,
+    read_examples,
+    trainer,
+    write_examples,
+)
 from benchbench.train.examples import IGNORED, collate, plan
 from benchbench.train.trainer import WEIGHTS, latest_checkpoint
 
@@ -326,6 +334,17 @@ def test_every_end_has_its_status_and_reason(
 @pytest.mark.parametrize("kind", ["cpu", "cuda", "python"])
 def test_memory_that_ran_out_is_known_by_every_name(kind: str, new_job: NewJob) -> None:
     assert run(new_job("hungry", {"kind": kind})).status == "out_of_memory"
+
+
+def test_other_frozen_weights_begin_again(new_job: NewJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint beside weights that are computed otherwise would train something else."""
+    job = new_job("lora", LORA, epochs=8.0)
+    done(job)
+    (job.work / trainer.FROZEN).write_text("of another machine")
+    (job.work / "checkpoint-50").mkdir(exist_ok=True)
+    model, _ = trainer.load(job)
+    assert trainer._same_start(job, model) is None
+    assert not list(job.work.glob("checkpoint-*"))
 
 
 @pytest.mark.parametrize("name", ["toy", "stateful"])

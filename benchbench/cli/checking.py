@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,9 @@ def check(
         str, typer.Option(help="vllm, transformers, or auto: all that are installed.")
     ] = "auto",
     every: Annotated[bool, typer.Option("--all", help="Check every method.")] = False,
+    matrix: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Write a page of all methods (--all).")
+    ] = None,
     as_json: Json = False,
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
@@ -39,7 +43,10 @@ def check(
     """
     from benchbench.testing import check_method
 
-    methods = resolve(names or [], every, load_registry(no_plugin, plugin))
+    registry = load_registry(no_plugin, plugin)
+    methods = resolve(names or [], every, registry)
+    if matrix and not every:
+        raise BadParameter(f"--matrix {matrix} is a page of all methods; give it with --all.")
     exams = []
     for method in methods:
         typer.echo(f"checking {method} …", err=True)
@@ -50,6 +57,11 @@ def check(
         )
         if not as_json:
             show(exams[-1])
+    if matrix:
+        from benchbench.testing import matrix_page
+
+        matrix.parent.mkdir(parents=True, exist_ok=True)
+        matrix.write_text(matrix_page(exams, registry), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps([to_json(exam) for exam in exams], indent=1, ensure_ascii=False))
     if not all(exam.passed for exam in exams):

@@ -88,6 +88,7 @@ def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
 
 def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]]:
     """Return what is known of a name, or nothing if this kind has no such name."""
+    from benchbench.docstrings import field_docs
     from benchbench.registry import parameters
 
     item = getattr(registry, kind.value).get(name)
@@ -101,11 +102,21 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
         facts = asdict(item) | {"path": where}
         return [detail | facts]
     detail |= {"description": _paragraphs(item), "source": item.source}
+    try:
+        meaning = field_docs(item)
+    except (OSError, TypeError, SyntaxError):  # made at run time, without a source
+        meaning = {}
     detail["parameters"] = {
-        key: {"type": hint, "default": default} for key, (hint, default) in parameters(item).items()
+        key: {"type": hint, "default": default, "description": meaning.get(key, "")}
+        for key, (hint, default) in parameters(item).items()
     }
     if kind is Kind.methods:
-        detail |= {"role": item.role, "packable": item.packable, "resumable": item.resumable}
+        detail |= {
+            "role": item.role,
+            "family": item.family,
+            "packable": item.packable,
+            "resumable": item.resumable,
+        }
     else:
         protocols = {key: protocol.summary for key, protocol in item.protocols.items()}
         detail |= {"family": item.family, "metric": item.metric, "version": item.version}
@@ -119,7 +130,7 @@ def _summary(kind: Kind, item: Any) -> dict[str, Any]:
     if kind is Kind.tasks:
         protocols = ", ".join(item.protocols)
         return {"family": item.family, "protocols": protocols, "summary": _first_line(item)}
-    return {"role": item.role, "summary": _first_line(item)}
+    return {"role": item.role, "family": item.family, "summary": _first_line(item)}
 
 
 def _paragraphs(item: Any) -> str:
@@ -143,7 +154,7 @@ def _page(detail: dict[str, Any]) -> str:
             continue
         if isinstance(value, dict):
             lines.append(f"{key}:")
-            lines += [f"  {k} = {_parameter(v)}" for k, v in value.items()]
+            lines += [line for k, v in value.items() for line in _parameter(k, v)]
         elif "\n" in str(value):
             lines += [f"{key}:", *(f"  {line}".rstrip() for line in str(value).split("\n"))]
         else:
@@ -151,5 +162,11 @@ def _page(detail: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _parameter(value: Any) -> str:
-    return f"{value['default']} ({value['type']})" if isinstance(value, dict) else str(value)
+def _parameter(key: str, value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return [f"  {key} = {value}"]
+    meaning = " ".join(value["description"].replace("``", "").split())
+    return [
+        f"  {key} = {value['default']} ({value['type']})",
+        *([f"      {meaning}"] * bool(meaning)),
+    ]

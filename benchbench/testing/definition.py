@@ -1,12 +1,9 @@
 """Checks of a method's class, before anything is trained."""
 
-import ast
-import inspect
-import textwrap
 from dataclasses import fields
 
+from benchbench.docstrings import field_docs
 from benchbench.errors import BadParameter
-from benchbench.method import Method
 from benchbench.specs import MethodSpec, canonical
 from benchbench.testing.trial import Trial
 from benchbench.testing.verdict import Failed, NotTried
@@ -48,10 +45,11 @@ def documented(trial: Trial) -> str:
     """Return what is documented: the class, and each field by a docstring below it."""
     cls = trial.registry.methods[trial.asked.name]
     try:
-        own, known = _docstrings(cls)
+        known = field_docs(cls)
     except (OSError, TypeError, SyntaxError) as error:  # made at run time, without a file
         raise NotTried(f"the source of {cls.__name__} cannot be read ({error})") from error
-    if not own:
+    # A dataclass without one is given its signature.
+    if (vars(cls).get("__doc__") or f"{cls.__name__}(").startswith(f"{cls.__name__}("):
         raise Failed(
             f"{cls.__name__} has no docstring; its first sentence is shown by `benchbench list "
             "methods`, so say below the class line what the method does"
@@ -77,23 +75,3 @@ def skips(trial: Trial) -> str:
     if answer:
         raise NotTried(f"the method does not take the exam's small Llama: {answer}")
     return "None: it takes the exam's model"
-
-
-def _docstrings(cls: type[Method]) -> tuple[str, set[str]]:
-    """Return a class's own docstring, and the fields that it or a base class documents."""
-    known: set[str] = set()
-    own = ""
-    for base in cls.__mro__:
-        if not issubclass(base, Method):
-            continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(tree, ast.ClassDef)
-        if base is cls:
-            own = ast.get_docstring(tree) or ""
-        for node, below in zip(tree.body, tree.body[1:], strict=False):
-            if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
-                continue
-            value = below.value if isinstance(below, ast.Expr) else None
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                known.add(node.target.id)
-    return own, known

@@ -43,6 +43,10 @@ class Exam:
     method: str
     plugin: str
     checks: tuple[Check, ...]
+    route: str | None
+    """Of the artefact; None where nothing was exported."""
+    trainable_parameters: int | None
+    """On the exam's model; None where nothing was trained."""
     seconds: float
 
     @property
@@ -118,11 +122,16 @@ def check_method(
             no_plugins=tuple(no_plugins),
         )
         checks = _make_all(trial, engines)
+        outcome = trial.outcome
     given = ",".join(f"{key}={value}" for key, value in spec.params.items())
     return Exam(
         method=f"{spec.name}:{given}" if given else spec.name,
         plugin=origin.plugin,
         checks=checks,
+        route=outcome.artefact.route if outcome and outcome.artefact else None,
+        trainable_parameters=outcome.cost.trainable_parameters
+        if outcome and outcome.cost
+        else None,
         seconds=round(time.perf_counter() - started, 1),
     )
 

@@ -20,6 +20,7 @@ from benchbench.testing.served import Served, serve
 from benchbench.testing.verdict import Failed
 from benchbench.train import Outcome, Progress, TrainJob, read_examples, write_examples
 from benchbench.train.job import Phase
+from benchbench.train.trainer import FROZEN
 
 STEPS = 32
 """Of each training: a few more than the trainer makes before its first checkpoint."""
@@ -177,6 +178,11 @@ class Trial:
         losses = [json.loads(line)["loss"] for line in lines]
         return Run(job=job, outcome=outcome, phase=phases[-1], losses=losses)
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """Return how ``run`` ended, if some check asked for it."""
+        return self.run.outcome if "run" in self.__dict__ else None
+
     @cached_property
     def trained(self) -> Trained:
         """Train and keep the model; its first checkpoint is copied for ``resumed``."""
@@ -186,6 +192,8 @@ class Trial:
             # A step is reported before its checkpoint is written, so it is there at the next.
             for checkpoint in job.work.glob("checkpoint-*"):
                 if not later.work.exists() and f"checkpoint-{progress.step}" != checkpoint.name:
+                    later.work.mkdir(parents=True)
+                    shutil.copy(job.work / FROZEN, later.work)
                     shutil.copytree(checkpoint, later.work / checkpoint.name)
                     shutil.copy(job.steps, later.steps)
 

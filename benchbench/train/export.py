@@ -48,6 +48,12 @@ class Exporter:
 
         model.eval()
         if not isinstance(model, PeftModel):
+            if added := added_parameters(self.read_base(), model):
+                raise ValueError(
+                    f"the model has {added[0]}, which the base model has not, so it cannot be "
+                    "served as weights; describe what is added by benchbench.modules, or give the "
+                    "method an export() of its own"
+                )
             return self._weights(model, folder)
         wanted = parity.token_logprobs(model, self.prompts)
         if model.active_peft_config.is_prompt_learning:
@@ -134,12 +140,18 @@ def is_tied(model: Any) -> bool:
 
 def has_parameters_of(base: Any, merged: Any) -> bool:
     """Tell whether a merged model has the base's parameters, and at most a head of its own more."""
-    if merged is None:
+    if merged is None or added_parameters(base, merged):
         return False
     old, new = ({name: p.shape for name, p in m.named_parameters()} for m in (base, merged))
-    added = new.keys() - old.keys()
-    heads = {name for name, p in merged.named_parameters() if p is _head_weight(merged)}
-    return added <= heads and all(new.get(name) == shape for name, shape in old.items())
+    return all(new.get(name) == shape for name, shape in old.items())
+
+
+def added_parameters(base: Any, trained: Any) -> list[str]:
+    """Return what a model has beyond the base model, by name; a head of its own does not count."""
+    known = {name for name, _ in base.named_parameters()}
+    head = _head_weight(trained)
+    new = trained.named_parameters()
+    return sorted(name for name, p in new if name not in known and p is not head)
 
 
 def _learned_prompt(model: Any) -> Learned:

@@ -48,6 +48,7 @@ def main() -> None:
     write(job.work / "outcome.json", run(job, report))
     for checkpoint in job.work.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
+    (job.work / trainer.FROZEN).unlink(missing_ok=True)
 
 
 def run(job: TrainJob, report: Report) -> Outcome:

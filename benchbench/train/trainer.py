@@ -27,6 +27,9 @@ from benchbench.train.recorder import Recorder, count_parameters
 
 WEIGHTS = "trained.safetensors"
 
+FROZEN = "frozen"
+"""File that says beside which frozen weights the checkpoints were trained."""
+
 
 def load(job: TrainJob) -> tuple[Any, list[list[int]]]:
     """Return the base model in float32 on the device, and the parity gate's prompts."""
@@ -76,6 +79,11 @@ def fit(
     )
     set_seed(seed)
     model = method.adapt(model, training)
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(
+            f"adapt() of method {method.name!r} returned {model!r}; it must return the model to "
+            "train"
+        )
     recorder = Recorder(job.steps, len(steps), report)
     optimizer = method.optimizer(model, training)
     trainer = _trainer(job, method, model, parts, recorder, optimizer)
@@ -231,7 +239,7 @@ def _same_start(job: TrainJob, model: Any) -> Path | None:
         for name, p in model.named_parameters()
         if not p.requires_grad
     }
-    now, path = digest(frozen), job.work / "frozen"
+    now, path = digest(frozen), job.work / FROZEN
     if not path.exists() or path.read_text() != now:
         for stale in job.work.glob("checkpoint-*"):
             shutil.rmtree(stale)

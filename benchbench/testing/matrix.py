@@ -1,0 +1,53 @@
+"""The matrix of methods: what each is, and how the exam found it. Pure."""
+
+from collections.abc import Sequence
+from inspect import getdoc
+
+from benchbench.registry import Registry
+from benchbench.testing.exam import Exam
+
+HEAD = """# Methods
+
+Written by `benchbench check --all --matrix docs/methods.md`, which examines every method on a small
+random Llama and serves it by every engine that is installed. "Trained" counts parameters; all of
+that model's are {total:,}. What a check did, or why it was not tried, `benchbench check METHOD`
+says.
+
+"""
+
+COLUMNS = ("method", "family", "what it does", "trained", "route", "exam", "source")
+
+
+def matrix_page(exams: Sequence[Exam], registry: Registry) -> str:
+    """Return a page with a row for each exam."""
+    total = max((exam.trainable_parameters or 0 for exam in exams), default=0)
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(_cells(exam, registry) for exam in exams)]
+    return HEAD.format(total=total) + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cells(exam: Exam, registry: Registry) -> tuple[str, ...]:
+    cls = registry.methods[exam.method]
+    does = (getdoc(cls) or "").split("\n")[0].replace("``", "`").replace("|", "\\|")
+    trained = f"{exam.trainable_parameters:,}" if exam.trainable_parameters else "–"
+    source = f"[{_short(cls.source)}]({cls.source})" if cls.source else "–"
+    return (
+        f"`{exam.method}`",
+        cls.family,
+        does,
+        trained,
+        exam.route or "–",
+        _result(exam),
+        source,
+    )
+
+
+def _result(exam: Exam) -> str:
+    passed = sum(check.status == "passed" for check in exam.checks)
+    if not exam.passed:
+        return f"**failed**: {', '.join(c.name for c in exam.checks if c.status == 'failed')}"
+    return f"{passed} of {len(exam.checks)} passed"
+
+
+def _short(address: str) -> str:
+    host, _, rest = address.removeprefix("https://").partition("/")
+    return f"arXiv {rest.removeprefix('abs/')}" if host == "arxiv.org" else host
