@@ -77,12 +77,11 @@ def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[R
         if result.run_id not in runs:
             raise BoardError(f"a result of run {result.run_id} has no run record beside it.")
         entries[canonical(result.run.method)].append(result)
-    labels = _labels([found[0].run.method for found in entries.values()])
+    named = labels([found[0].run.method for found in entries.values()])
     references = [found for found in entries.values() if runs[found[0].run_id].role == "reference"]
     best = max(references, key=lambda found: mean(r.primary.value for r in found), default=None)
     rows = [
-        _row(label, runs, found, best)
-        for label, found in zip(labels, entries.values(), strict=True)
+        _row(label, runs, found, best) for label, found in zip(named, entries.values(), strict=True)
     ]
     return sorted(rows, key=lambda row: -row.score.value)
 
@@ -199,7 +198,7 @@ def _differing(params: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]
             yield f"{key}={value}"
 
 
-def _labels(methods: Sequence[MethodSpec]) -> list[str]:
+def labels(methods: Sequence[MethodSpec]) -> list[str]:
     """Name entries as shortly as tells them apart."""
     return [
         " ".join(

@@ -1,7 +1,7 @@
 """What a request comes to: every default filled in, every sample read, nothing run yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -71,7 +71,7 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
     training = read_split(registry, train_task, "train", data_root)
-    train = TrainSpec(task=training.spec, data=training.data, **settings)
+    train = TrainSpec(task=_trained_on(training), data=training.data, **settings)
     runs = [
         RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
         for named, spec in methods
@@ -83,6 +83,16 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
         training=training,
         tests=tuple(read_split(registry, spec, "test", data_root) for spec in tests.values()),
     )
+
+
+def _trained_on(training: TaskSplit) -> TaskSpec:
+    """Return what a run says of its training task: what only evaluation heeds is at its default."""
+    unheeded = {
+        f.name: f.default
+        for f in fields(training.task)
+        if f.name in type(training.task).evaluation_only
+    }
+    return replace(training.spec, params={**training.spec.params, **unheeded})
 
 
 def read_split(

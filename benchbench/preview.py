@@ -9,7 +9,7 @@ from benchbench.plan import TaskSplit, make_plan
 from benchbench.prompt import Renderer
 from benchbench.record import EngineSpec, RunRecord
 from benchbench.registry import Registry
-from benchbench.run import RunRequest, result_spec
+from benchbench.run import RunRequest, result_spec, run_labels
 from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store
 
@@ -27,10 +27,12 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         canonical(split.spec): sum(len(p.tokens) for p in evaluate.render(split, renderer))
         for split in plan.tests
     }
+    names = run_labels(plan)
     records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
     return [
         _row(spec, records[spec.id], split, engine, request.store)
         | {
+            "label": names[spec.id],
             "train_samples": len(plan.training.samples) if spec.train else 0,
             "prompt_tokens": tokens[canonical(split.spec)],
         }
@@ -45,6 +47,7 @@ def _row(
     return {
         "run_id": spec.id,
         "method": spec.method.name,
+        "params": dict(spec.method.params),
         "seed": spec.seed,
         "train": _training(record),
         "task": split.spec.label,

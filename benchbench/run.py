@@ -12,6 +12,7 @@ from pathlib import Path
 from benchbench import evaluate, train
 from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.hardware import precision
+from benchbench.leaderboard import labels
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
 from benchbench.record import EngineSpec, ResultSpec, RunRecord, TaskResult
@@ -166,8 +167,9 @@ def _train_missing(plan: Plan, request: RunRequest, registry: Registry, reporter
         train.write_examples(
             examples, [renderer.example(split.task, s, split.protocol) for s in split.samples]
         )
+    names = run_labels(plan)
     for spec in missing:
-        record = _train_one(spec, examples, plan, request, registry, reporter)
+        record = _train_one(spec, names[spec.id], examples, plan, request, registry, reporter)
         if record is None:
             break
         store.add_run(record)
@@ -176,8 +178,17 @@ def _train_missing(plan: Plan, request: RunRequest, registry: Registry, reporter
     examples.unlink(missing_ok=True)
 
 
+def run_labels(plan: Plan) -> dict[str, str]:
+    """Name the runs of a plan, by id, as shortly as tells them apart."""
+    named = labels([spec.method for spec in plan.runs])
+    return {
+        spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
+    }
+
+
 def _train_one(
     spec: RunSpec,
+    label: str,
     examples: Path,
     plan: Plan,
     request: RunRequest,
@@ -193,7 +204,6 @@ def _train_one(
         plugins=request.plugins,
         no_plugins=request.no_plugins,
     )
-    label = f"{spec.method.name} (seed {spec.seed})"
     verb = "training" if spec.train else "measuring"
     with reporter.bar(f"{verb} {label}", 0) as update:
         outcome = train.train(job, lambda p: update(p.step, p.steps, _loss(p.loss)))

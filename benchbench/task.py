@@ -96,6 +96,9 @@ class Task(ABC):
     """The primary one of the metrics that ``score`` returns; all lie in [0, 1]."""
     chance: ClassVar[float] = 0.0
     """What guessing scores on the primary metric."""
+    evaluation_only: ClassVar[tuple[str, ...]] = ()
+    """Parameters that change what is evaluated and nothing of the training samples: runs that
+    differ in them alone are the same run."""
     cluster: ClassVar[str | None] = None
     """Kind of group whose members' errors go together; macro means are over these groups."""
 

@@ -57,6 +57,7 @@ class SuperNI(Task):
     embedded = Path(__file__).parent / "sample" / "super-ni"
     how_to_get = "run: git clone https://github.com/allenai/natural-instructions {folder}"
     metric = "rouge_l"
+    evaluation_only = ("instances",)
     cluster = "task"
     protocols = {
         "definition": tk_instruct("The definition alone, as in the study.", shots=0),

@@ -5,7 +5,8 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.errors import BadParameter, ModelError, UnknownName
-from benchbench.plan import Grid, Plan, make_plan
+from benchbench.plan import Grid, Plan, make_plan, read_split
+from benchbench.registry import Registry
 from tests import toys
 
 GRID = Grid(
@@ -55,6 +56,29 @@ def test_the_test_protocol_does_not_change_the_runs_but_the_training_protocol_do
     assert [r.id for r in first.runs] == [r.id for r in same.runs]
     assert first.runs[0].id == other.runs[0].id  # the untuned model knows no training
     assert not {r.id for r in first.runs[1:]} & {r.id for r in other.runs[1:]}
+
+
+def test_what_only_evaluation_heeds_does_not_change_the_runs(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toys.Echo, "evaluation_only", ("samples_each",))
+    more = replace(GRID, tasks=(TaskSpec(name="echo", params={"samples_each": 2}),))
+    first, other = plan(GRID, tiny_model), plan(more, tiny_model)
+    assert first.runs[1].train and other.runs[1].train
+    assert first.runs[1].train.task == other.runs[1].train.task
+    assert first.tests[0].spec != other.tests[0].spec
+
+
+def test_no_stock_task_trains_on_what_only_evaluation_heeds() -> None:
+    registry = Registry.load()
+    for name, cls in registry.tasks.items():
+        for key in cls.evaluation_only:
+            specs = [TaskSpec(name=name), TaskSpec(name=name, params={key: 1})]
+            splits = [
+                read_split(registry, registry.resolve_task(spec), "train", None) for spec in specs
+            ]
+            assert splits[0].samples == splits[1].samples
+            assert splits[0].data == splits[1].data
 
 
 def test_training_settings_are_typed(tiny_model: Path) -> None:

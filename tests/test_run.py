@@ -148,6 +148,21 @@ def test_what_one_engine_does_not_serve_another_does(
     tables(report.runs, report.results)  # they may stand in one table
 
 
+def test_variants_of_a_method_are_told_apart(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    variants = tuple(MethodSpec(name="part", params={"size": size}) for size in (3, 4))
+    world.fails = {"part"}
+    says = Says()
+    grid = replace(request_.grid, methods=variants, seeds=(1,))
+    march(replace(request_, grid=grid), tiny_model, says)
+    failed = [line for line in says.lines if "out_of_memory" in line]
+    assert [line.split(":")[0] for line in failed] == [
+        "part size=3 (seed 1)",
+        "part size=4 (seed 1)",
+    ]
+
+
 def test_all_is_trained_and_scored_once(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:

@@ -228,12 +228,13 @@ def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> Non
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    columns = list(rows[0])
+    # The label says method, parameters and seed as shortly as tells the runs apart.
+    columns = [
+        "label",
+        *(key for key in rows[0] if key not in ("label", "method", "params", "seed")),
+    ]
     tables.show(
         "",
-        [
-            {k: f"{v:,}" if isinstance(v, int) and k != "seed" else str(v) for k, v in row.items()}
-            for row in rows
-        ],
+        [{k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in row.items()} for row in rows],
         columns,
     )
