@@ -6,16 +6,18 @@ that a command that was killed goes on where it stopped.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbench import evaluate, train
 from benchbench.engines import choose_engine, engine_for, engine_spec
+from benchbench.errors import StoreError
 from benchbench.hardware import precision
 from benchbench.leaderboard import labels
+from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
-from benchbench.record import EngineSpec, ResultSpec, RunRecord, TaskResult
+from benchbench.record import Checkpoint, EngineSpec, ResultSpec, RunRecord, TaskResult
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.serving import Refused, serve
@@ -101,7 +103,7 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         results=results,
         refused=refused,
         killed=tuple(s for s in plan.runs if s.id not in {r.run_id for r in runs}),
-        neighbours=_references(results, store),
+        neighbours=references(results, store),
     )
 
 
@@ -238,24 +240,38 @@ def _evaluate_missing(
         for record, split, key in _wanted(plan, engine, runs)
         if store.result(record.run_id, key) is None
     ]
-    if not missing:
-        return {}
-    return serve(plan, _jobs(missing, plan, store, registry), store, reporter)
+    checkpoints, damaged = _checkpoints({record.run_id: record for record, _, _ in missing}, store)
+    jobs = _jobs(missing, checkpoints, plan, registry)
+    return damaged | (serve(plan, jobs, store, reporter) if jobs else {})
+
+
+def _checkpoints(
+    records: Mapping[str, RunRecord], store: Store
+) -> tuple[dict[str, Checkpoint], Refused]:
+    """Return the checkpoints by run id, and why others are not what was trained."""
+    found: dict[str, Checkpoint] = {}
+    damaged: Refused = {}
+    for run_id, record in records.items():
+        try:
+            found[run_id] = store.checkpoint(record)
+        except StoreError as error:
+            damaged[run_id] = str(error)
+    return found, damaged
 
 
 def _jobs(
     missing: Sequence[Wanted],
+    checkpoints: Mapping[str, Checkpoint],
     plan: Plan,
-    store: Store,
     registry: Registry,
 ) -> list[evaluate.Job]:
+    servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
     renderer = Renderer.of(plan.model.folder)
     prompts = {
         canonical(split.spec): evaluate.render(split, renderer)
         for split in plan.tests
-        if any(split is wanted for _, wanted, _ in missing)
+        if any(split is wanted for _, wanted, _ in servable)
     }
-    checkpoints = {r.run_id: store.checkpoint(r) for r, _, _ in missing}
     return [
         evaluate.Job(
             run=record,
@@ -265,31 +281,8 @@ def _jobs(
             spec=spec,
             origin=registry.origins["task", split.spec.name],
         )
-        for record, split, spec in missing
+        for record, split, spec in servable
     ]
-
-
-def _references(
-    results: Sequence[TaskResult], store: Store
-) -> tuple[tuple[RunRecord, TaskResult], ...]:
-    """Find the reference method's results that these may be compared with."""
-    ids = {result.run_id for result in results}
-    if not any(result.run.train for result in results):
-        return ()
-    references = {r.run_id: r for r in store.runs() if r.role == "reference"}
-    trained = {canonical(r.run.train) for r in results if r.run.train is not None}
-    wanted = {_compared(r) for r in results}
-    return tuple(
-        (references[found.run_id], found)
-        for found in (store.results() if references.keys() - ids else [])
-        if found.run_id in references.keys() - ids
-        and _compared(found) in wanted
-        and trained <= {canonical(found.run.train)}
-    )
-
-
-def _compared(result: TaskResult) -> str:
-    return canonical([asdict(result.run.model), asdict(replace(result.spec, checkpoint=""))])
 
 
 def result_spec(split: TaskSplit, engine: EngineSpec, record: RunRecord) -> ResultSpec:

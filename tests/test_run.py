@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -273,6 +274,21 @@ def test_one_task_with_two_parameters_has_two_results(
     tasks = tuple(TaskSpec(name="echo", params={"samples_each": n}) for n in (2, 3))
     report = march(replace(request_, grid=replace(request_.grid, tasks=tasks)), tiny_model)
     assert sorted(r.n for r in report.results) == [4] * 5 + [6] * 5
+
+
+def test_a_damaged_checkpoint_is_named_and_the_others_are_served(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    report = march(request_, tiny_model)
+    victims = [r.run_id for r in report.runs if r.spec.method.name == "part"]
+    for result in report.results:
+        shutil.rmtree(request_.store.result_folder(result.run_id, result.spec))
+    for run_id in victims:
+        (request_.store.run_folder(run_id) / "checkpoint" / "weights").write_text("other")
+    again = march(request_, tiny_model)
+    assert sorted(again.refused) == sorted(victims) and not again.ok
+    assert all("not the one that was trained" in why for why in again.refused.values())
+    assert {r.run_id for r in again.results} == {r.run_id for r in report.runs} - set(victims)
 
 
 def test_a_broken_record_is_told_before_the_work(
