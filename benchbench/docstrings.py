@@ -12,7 +12,7 @@ def field_docs(cls: type) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if "__annotations__" not in vars(base):
+        if not inspect.get_annotations(base):
             continue
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
         assert isinstance(tree, ast.ClassDef)

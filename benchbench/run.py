@@ -203,6 +203,7 @@ def _train_one(
         model=plan.model.folder,
         examples=examples if spec.train else None,
         folder=request.store.run_folder(spec.id),
+        origin=registry.origins["method", spec.method.name],
         plugins=request.plugins,
         no_plugins=request.no_plugins,
     )

@@ -11,7 +11,7 @@ from benchbench import evaluate
 from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
 from benchbench.engines.weights import base_for
-from benchbench.errors import CheckpointError, CheckpointOverflow
+from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.evaluate import Job
 from benchbench.plan import Plan
 from benchbench.record import EngineSpec, Parity
@@ -95,10 +95,10 @@ def _prove(
     """Compare what is served with what was trained, for each run once."""
     parities: dict[str, Parity] = {}
     for run_id, job in {job.run.run_id: job for job in jobs}.items():
-        reference = Reference.read(store.run_folder(run_id) / "parity.json")
         try:
+            reference = Reference.read(store.run_folder(run_id) / "parity.json")
             parities[run_id] = check(engine, job.checkpoint, reference)
-        except CheckpointError as error:
+        except (CheckpointError, StoreError) as error:
             refused[run_id] = str(error)
             continue
         if not parities[run_id].passed:

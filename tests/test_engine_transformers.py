@@ -161,6 +161,14 @@ def test_a_route_it_does_not_know_is_refused(engine: Engine, made: list[Checkpoi
         engine.load([replace(made[1], route="telepathy")])
 
 
+def test_a_learned_prompt_that_leaves_no_room_is_refused(
+    engine: Engine, tiny_model: Path, tmp_path: Path
+) -> None:
+    long = checkpoints.soft_prompt(tmp_path / "run", tiny_model, tokens=500)
+    with pytest.raises(CheckpointError, match="learned 500 tokens, which do not fit"):
+        engine.load([long])
+
+
 def test_a_checkpoint_that_cannot_be_read_leaves_nothing_behind(
     engine: Engine, tiny_model: Path, tmp_path: Path
 ) -> None:

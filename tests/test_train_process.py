@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from benchbench.train import Outcome, Progress, TrainJob, job, launcher, train
+from benchbench.record import PluginOrigin
+from benchbench.train import Outcome, Progress, TrainJob, job, launcher, process, train
 from tests.test_train import FULL, LORA, NewJob, done, examples, new_job, one_thread
 
 __all__ = ["examples", "new_job", "one_thread"]
@@ -185,6 +187,34 @@ def test_another_run_s_work_is_not_continued(
     assert train(first).status == "diverged"
     assert train(second).status == "failed"
     assert not stale.exists()
+
+
+def test_a_run_begun_with_other_code_is_not_continued(
+    new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a plugin's file is being written: its content is its version."""
+    monkeypatch.setattr(launcher, "_run_process", lambda *_: 1)
+    old, new = (
+        replace(
+            new_job("full"),
+            origin=PluginOrigin(plugin="mine", distribution="file", version=version),
+        )
+        for version in ("1", "2")
+    )
+    train(old)
+    stale = old.work / "checkpoint-25"
+    stale.mkdir()
+    train(old)
+    assert stale.exists()
+    train(new)
+    assert not stale.exists()
+
+
+def test_a_plugin_that_changed_under_way_trains_nothing(new_job: NewJob) -> None:
+    origin = PluginOrigin(plugin="mine", distribution="file", version="of the parent")
+    outcome = process.run(replace(new_job("full"), origin=origin), lambda _: None)
+    assert outcome.status == "failed"
+    assert "changed while the command ran" in outcome.reason
 
 
 def test_one_device_is_shown_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

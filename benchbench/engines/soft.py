@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.engines import EngineSettings
 from benchbench.engines.architecture import (
     Architecture,
     open_tensors,
@@ -16,6 +17,7 @@ from benchbench.engines.architecture import (
     refuse_others,
 )
 from benchbench.errors import CheckpointError
+from benchbench.record import Checkpoint
 
 SOFT_PROMPT = "soft_prompt.safetensors"
 """Holds ``embeddings`` [tokens, hidden]."""
@@ -105,6 +107,18 @@ def read_learned(folder: Path, base: Architecture) -> Learned:
     raise CheckpointError(
         f"{str(folder)!r} holds neither {SOFT_PROMPT} nor {PREFIX}; run again to train it."
     )
+
+
+def check_length(
+    checkpoint: Checkpoint, learned: Learned, settings: EngineSettings, base: Architecture
+) -> None:
+    """Refuse a learned prompt that leaves no room for the longest prompt and its completion."""
+    if base.context and learned.tokens + settings.max_tokens > base.context:
+        raise CheckpointError(
+            f"run {checkpoint.run_id} learned {learned.tokens} tokens, which do not fit before "
+            f"{settings.max_tokens} of prompt and completion into the base model's context of "
+            f"{base.context}; learn fewer."
+        )
 
 
 def _read(path: Path, names: Sequence[str], wanted: tuple[int | None, ...]) -> list[Any]:

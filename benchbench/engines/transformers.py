@@ -17,7 +17,7 @@ from benchbench.engines import (
 from benchbench.engines.architecture import Architecture, brief, weight_files
 from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.rows import Row, Rows
-from benchbench.engines.soft import Learned, Prefix, read_learned
+from benchbench.engines.soft import Learned, Prefix, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
@@ -52,6 +52,9 @@ class TransformersEngine:
             # A refused checkpoint must not be answered by the one before it.
             self._checkpoints.pop(checkpoint.run_id, None)
             check_checkpoint(checkpoint, self._base, self._settings.model)
+            if checkpoint.route in ("soft_prompt", "prefix"):
+                learned = read_learned(checkpoint.folder, self._base)
+                check_length(checkpoint, learned, self._settings, self._base)
             self._checkpoints[checkpoint.run_id] = checkpoint
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -95,14 +98,20 @@ class TransformersEngine:
         self._return_to_base()
         try:
             self._become(checkpoint)
-        except Exception as error:  # half of it may be in the model
-            self._model = self._read_model()
-            self._learned = None
-            raise CheckpointError(
-                f"the checkpoint of run {run_id} cannot be served ({brief(error)}); delete that "
-                "run's folder and run again."
-            ) from error
-        self._live = wanted
+        except Exception as error:
+            if hardware.is_out_of_memory(error):
+                raise
+            trouble = brief(error)
+        else:
+            self._live = wanted
+            return
+        # Half of it may be in the model. Out here, the error no longer keeps that alive.
+        self._model = self._learned = None
+        self._model = self._read_model()
+        raise CheckpointError(
+            f"the checkpoint of run {run_id} cannot be served ({trouble}); delete that run's "
+            "folder and run again."
+        )
 
     def _become(self, checkpoint: Checkpoint) -> None:
         match checkpoint.route:

@@ -22,11 +22,11 @@ from benchbench.engines import (
 )
 from benchbench.engines.architecture import Architecture, brief
 from benchbench.engines.checkpoints import check_checkpoint, check_modules
-from benchbench.engines.soft import Learned, Prefix, SoftPrompt, read_learned
+from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm_calls import Output, Vllm, prompt_of
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
-from benchbench.engines.vllm_room import Room, allowed_rank, check_length
+from benchbench.engines.vllm_room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.task import Generation
@@ -165,7 +165,7 @@ class VllmEngine:
         token = 2 * math.prod(self._base.cache) * size
         longest = self._settings.max_tokens + self._room.learned_tokens
         longest = math.ceil(longest / BLOCK) * BLOCK
-        least = token * longest
+        least = token * (longest + BLOCK)  # vLLM keeps a block for itself
         return min(token * max(CACHE_TOKENS, 8 * longest), max(hardware.memory() // 4, least))
 
     def _groups(

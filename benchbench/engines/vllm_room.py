@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchbench.engines import EngineSettings
 from benchbench.engines.adapters import Adapter, check_adapter
 from benchbench.engines.architecture import Architecture
-from benchbench.engines.soft import Learned, Prefix, read_learned
+from benchbench.engines.soft import Learned, Prefix, check_length, read_learned
 from benchbench.engines.vllm_calls import RANKS
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.record import Checkpoint
@@ -86,18 +86,6 @@ class Room:
                 f"run {checkpoint.run_id} adds modules, and this engine was opened for none; open "
                 "one with all checkpoints."
             )
-
-
-def check_length(
-    checkpoint: Checkpoint, learned: Learned, settings: EngineSettings, base: Architecture
-) -> None:
-    """Refuse a learned prompt that leaves no room for the longest prompt and its completion."""
-    if base.context and learned.tokens + settings.max_tokens > base.context:
-        raise CheckpointError(
-            f"run {checkpoint.run_id} learned {learned.tokens} tokens, which do not fit before "
-            f"{settings.max_tokens} of prompt and completion into the base model's context of "
-            f"{base.context}; learn fewer."
-        )
 
 
 def servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:

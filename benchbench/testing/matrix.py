@@ -26,7 +26,7 @@ def matrix_page(exams: Sequence[Exam], registry: Registry) -> str:
 
 
 def _cells(exam: Exam, registry: Registry) -> tuple[str, ...]:
-    cls = registry.methods[exam.method]
+    cls = registry.methods[exam.method.partition(":")[0]]
     does = (getdoc(cls) or "").split("\n")[0].replace("``", "`").replace("|", "\\|")
     trained = f"{exam.trainable_parameters:,}" if exam.trainable_parameters else "–"
     source = f"[{_short(cls.source)}]({cls.source})" if cls.source else "–"

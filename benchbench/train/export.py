@@ -48,6 +48,7 @@ class Exporter:
 
         model.eval()
         if not isinstance(model, PeftModel):
+            model.cpu()  # one model at a time is on an accelerator
             if added := added_parameters(self.read_base(), model):
                 raise ValueError(
                     f"the model has {added[0]}, which the base model has not, so it cannot be "
@@ -77,15 +78,13 @@ class Exporter:
 
     def _loses_nothing(self, read: Callable[[], Any], wanted: list[list[float]]) -> bool:
         """Tell whether another model computes what was trained; it is left in main memory."""
-        import torch
-
         try:
             model = read().eval()
             found = parity.token_logprobs(model.to(hardware.device()), self.prompts)
             model.cpu()
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception:  # a library that cannot read what it wrote may raise anything
+        except Exception as error:  # a library that cannot read what it wrote may raise anything
+            if hardware.is_out_of_memory(error):
+                raise
             return False
         return parity.largest_difference(found, wanted) <= LOSSLESS
 
@@ -178,7 +177,9 @@ def _merged(model: Any) -> Any:
     """Return a PEFT model's base with everything merged into it; None where PEFT cannot."""
     try:
         return model.merge_and_unload()
-    except Exception:  # each type of PEFT has its own way to refuse
+    except Exception as error:  # each type of PEFT has its own way to refuse
+        if hardware.is_out_of_memory(error):
+            raise
         return None
 
 

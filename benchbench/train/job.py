@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from benchbench.record import Artefact, Cost, Status
+from benchbench.record import Artefact, Cost, PluginOrigin, Status
 from benchbench.specs import RunSpec
 
 Phase = Literal["loading", "preparing", "training", "exporting"]
@@ -26,6 +26,8 @@ class TrainJob:
     """The run's folder; a killed training continues in it."""
     no_plugins: tuple[str, ...] = ()
     """Plugins to leave out."""
+    origin: PluginOrigin | None = None
+    """Where the method came from: what was begun with other code is not continued."""
     plugins: tuple[str, ...] = ()
     """Modules, or absolute paths of files, to load beside the installed plugins."""
 

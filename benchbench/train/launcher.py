@@ -35,7 +35,7 @@ def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) 
 def _claim(job: TrainJob) -> Outcome | None:
     """Lay the job down in its folder; return the outcome where it has ended already."""
     known = read(job.work / "job.json", TrainJob)
-    if known and known.spec == job.spec:
+    if known and (known.spec, known.origin) == (job.spec, job.origin):
         ended = read(job.work / "outcome.json", Outcome)
         if ended and (ended.status != "done" or job.checkpoint.exists() or not job.spec.train):
             return ended

@@ -8,7 +8,6 @@ Progress goes to stdout as JSON lines, everything else to stderr; how it ended i
 
 import json
 import os
-import re
 import shutil
 import sys
 import threading
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from benchbench import hardware
 from benchbench.engines.architecture import Architecture
-from benchbench.errors import BenchbenchError
+from benchbench.errors import BenchbenchError, PluginError
 from benchbench.method import Method
 from benchbench.record import Artefact, Cost, Status
 from benchbench.registry import Registry
@@ -29,11 +28,6 @@ from benchbench.train.job import Outcome, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
 
 Report = Callable[[Progress], None]
-
-OUT_OF_MEMORY = re.compile(
-    r"not enough memory|can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC_FAILED"
-)
-"""What torch's RuntimeErrors say where it has no class of its own for it."""
 
 
 def main() -> None:
@@ -54,7 +48,12 @@ def main() -> None:
 def run(job: TrainJob, report: Report) -> Outcome:
     """Train in this process and return how it ended; only an interrupt is raised."""
     try:
-        method = Registry.load(job.no_plugins, job.plugins).method(job.spec.method)
+        registry = Registry.load(job.no_plugins, job.plugins)
+        method = registry.method(job.spec.method)
+        if job.origin not in (None, registry.origins["method", method.name]):
+            raise PluginError(
+                f"the plugin of method {method.name!r} changed while the command ran; run again."
+            )
         if reason := method.skip(job.spec.model):
             return _outcome(job, "skipped", reason)
         made = _untuned(job, report) if job.spec.train is None else _trained(job, method, report)
@@ -62,7 +61,7 @@ def run(job: TrainJob, report: Report) -> Outcome:
         return _outcome(job, "diverged", str(error))
     except Exception as error:  # whatever a method or a library raises is how this run ended
         traceback.print_exc()
-        status: Status = "out_of_memory" if _is_out_of_memory(error) else "failed"
+        status: Status = "out_of_memory" if hardware.is_out_of_memory(error) else "failed"
         return _outcome(job, status, _describe(error, job))
     return _outcome(job, "done", "", *made)
 
@@ -111,12 +110,6 @@ def _outcome(
         artefact=made,
         environment=hardware.environment(),
     )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _describe(error: Exception, job: TrainJob) -> str:

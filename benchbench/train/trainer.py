@@ -235,7 +235,11 @@ def _same_start(job: TrainJob, model: Any) -> Path | None:
     import torch
 
     frozen = {
-        name: int(p.detach().reshape(-1).view(torch.uint8).sum(dtype=torch.int64))
+        # In pieces: a sum of bytes takes eight times their memory, which would count as training's.
+        name: sum(
+            int(piece.sum(dtype=torch.int64))
+            for piece in p.detach().reshape(-1).view(torch.uint8).split(1 << 22)
+        )
         for name, p in model.named_parameters()
         if not p.requires_grad
     }
