@@ -295,7 +295,7 @@ def test_any_type_of_peft_is_trained_by_its_name(
         ("peft", {"type": "poly"}, "type 'poly' cannot be trained by this method: it needs the"),
         ("peft", {"options": "rank=8"}, "options names 'rank'; lora has: alora_invocation_tokens"),
         ("peft", {"options": "r=few"}, "option r is 'few'; it must be int"),
-        ("peft", {"options": "r"}, "options holds 'r'; write key=value;key=value"),
+        ("peft", {"options": "r"}, "options holds 'r'; write 'key=value;key=value'"),
         ("peft", {"type": "p_tuning"}, "options is ''; p_tuning needs num_virtual_tokens"),
     ],
 )
