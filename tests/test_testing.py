@@ -194,7 +194,8 @@ def test_json_is_an_array_of_exams(command: Command) -> None:
     assert [exam["method"] for exam in exams] == ["choosy", "base"]
     assert [exam["plugin"] for exam in exams] == ["broken", "benchbench_plugins.base"]
     for exam in exams:
-        assert exam.keys() == {"method", "plugin", "checks", "passed", "seconds"}
+        facts = {"route", "trainable_parameters"}
+        assert exam.keys() == {"method", "plugin", "checks", "passed", "seconds"} | facts
         assert exam["passed"] is True
         for check in exam["checks"]:
             assert check.keys() == {"name", "status", "tried", "problem"}
