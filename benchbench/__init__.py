@@ -3,7 +3,7 @@
 These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 """
 
-from benchbench.adaptation import linear_layers, peft_model
+from benchbench.adaptation import linear_layers, peft_model, projected_groups
 from benchbench.hookspecs import hookimpl
 from benchbench.method import Method, Route, Training
 from benchbench.model import Model
@@ -31,4 +31,5 @@ __all__ = [
     "hookimpl",
     "linear_layers",
     "peft_model",
+    "projected_groups",
 ]

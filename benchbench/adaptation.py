@@ -43,3 +43,19 @@ def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
             f"targets is {targets!r}; it is all-linear, or some of {', '.join(known)} joined by +"
         )
     return meant
+
+
+def projected_groups(model: Any, projection: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return parameter groups for an optimizer that projects the gradients of linear layers.
+
+    Those are in one group, with the options of the projection; norms and biases have no weight
+    decay, as in full finetuning.
+    """
+    linear = [layer.weight for layer in linear_layers(model).values()]
+    projected = {id(weight) for weight in linear}
+    others = [p for p in model.parameters() if id(p) not in projected]
+    return [
+        {"params": [p for p in others if p.ndim > 1]},
+        {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
+        {"params": linear, **projection},
+    ]

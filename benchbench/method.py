@@ -71,6 +71,12 @@ class Method(ABC):
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
 
+    def at_least(self, least: float, *names: str) -> None:
+        """Raise ValueError for a field that is smaller than it may be; for ``__post_init__``."""
+        for name in names:
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+
     def skip(self, model: ModelSpec) -> str | None:
         """Return the reason why this method cannot be used on this model, or None."""
         return None

@@ -43,7 +43,7 @@ class PluginFile:
         sys.modules[self.name] = module  # dataclasses look themselves up there
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave half a module behind
             del sys.modules[self.name]
             raise
         return module

@@ -41,8 +41,7 @@ class Adapter(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size < 1:
-            raise ValueError(f"size is {self.size}; it must be 1 or more")
+        self.at_least(1, "size")
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; it is one of {', '.join(VARIANTS)}")
         if not self.init_std >= 0:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, linear_layers
+from benchbench import Method, Training, hookimpl, projected_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,7 @@ class Apollo(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rank", "interval"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        self.at_least(1, "rank", "interval")
         if not self.scale > 0:
             raise ValueError(f"scale is {self.scale}; it must be above 0")
 
@@ -50,15 +48,7 @@ class Apollo(Method):
                 "method 'apollo' needs apollo-torch and bitsandbytes; run: "
                 "pip install 'benchbench[galore]'"
             ) from error
-        linear = [layer.weight for layer in linear_layers(model).values()]
-        projected = {id(weight) for weight in linear}
-        others = [p for p in model.parameters() if id(p) not in projected]
-        groups = [
-            {"params": [p for p in others if p.ndim > 1]},
-            # Norms and biases, which full finetuning does not pull towards zero either.
-            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
-            {"params": linear, **self._projection()},
-        ]
+        groups = projected_groups(model, self._projection())
         optimizer = APOLLOAdamW(groups, lr=self.learning_rate, weight_decay=training.weight_decay)
         for state in optimizer.state.values():
             state["seed"] = int(torch.randint(2**31, ()))  # else equal for every run

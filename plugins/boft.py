@@ -32,8 +32,7 @@ class Boft(Method):
         super().__post_init__()
         if self.block < 2 or self.block % 2:
             raise ValueError(f"block is {self.block}; it must be even and 2 or more")
-        if self.factors < 1:
-            raise ValueError(f"factors is {self.factors}; it must be 1 or more")
+        self.at_least(1, "factors")
 
     def adapt(self, model: Any, training: Training) -> Any:
         with warnings.catch_warnings():

@@ -30,10 +30,7 @@ class Corda(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
-        if self.samples < 1:
-            raise ValueError(f"samples is {self.samples}; it must be 1 or more")
+        self.at_least(1, "rank", "samples")
 
     def adapt(self, model: Any, training: Training) -> Any:
         from peft import LoraConfig

@@ -38,9 +38,7 @@ class Eva(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rank", "alpha", "rho", "batches"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        self.at_least(1, "rank", "alpha", "rho", "batches")
         if not 0 < self.tau < 1:
             raise ValueError(f"tau is {self.tau}; it must lie between 0 and 1")
 

@@ -32,8 +32,7 @@ class FourierFt(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.coefficients < 1:
-            raise ValueError(f"coefficients is {self.coefficients}; it must be 1 or more")
+        self.at_least(1, "coefficients")
         if not self.scale > 0:
             raise ValueError(f"scale is {self.scale}; it must be above 0")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, linear_layers
+from benchbench import Method, Training, hookimpl, projected_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,7 @@ class Galore(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rank", "interval"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        self.at_least(1, "rank", "interval")
         if not self.scale > 0:
             raise ValueError(f"scale is {self.scale}; it must be above 0")
 
@@ -47,15 +45,7 @@ class Galore(Method):
                 "method 'galore' needs galore-torch and bitsandbytes; run: "
                 "pip install 'benchbench[galore]'"
             ) from error
-        linear = [layer.weight for layer in linear_layers(model).values()]
-        projected = {id(weight) for weight in linear}
-        others = [p for p in model.parameters() if id(p) not in projected]
-        groups = [
-            {"params": [p for p in others if p.ndim > 1]},
-            # Norms and biases, which full finetuning does not pull towards zero either.
-            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
-            {"params": linear, **self._projection()},
-        ]
+        groups = projected_groups(model, self._projection())
         return GaLoreAdamW(
             groups,
             lr=self.learning_rate,

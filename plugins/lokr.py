@@ -30,10 +30,7 @@ class Lokr(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
-        if self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
+        self.at_least(1, "rank", "alpha")
         if self.factor < 2 and self.factor != -1:
             raise ValueError(f"factor is {self.factor}; it must be -1, or 2 or more")
 

@@ -34,10 +34,7 @@ class Lora(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
-        if self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}; it must be 1 or more")
+        self.at_least(1, "rank", "alpha")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
         self._ranks()

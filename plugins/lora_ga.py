@@ -35,9 +35,7 @@ class LoraGa(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rank", "alpha", "batches", "gamma"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        self.at_least(1, "rank", "alpha", "batches", "gamma")
 
     def adapt(self, model: Any, training: Training) -> Any:
         from peft import LoraConfig

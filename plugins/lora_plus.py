@@ -33,9 +33,7 @@ class LoraPlus(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("ratio", "rank", "alpha"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        self.at_least(1, "ratio", "rank", "alpha")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
 

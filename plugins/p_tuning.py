@@ -29,8 +29,7 @@ class PTuning(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tokens < 1:
-            raise ValueError(f"tokens is {self.tokens}; it must be 1 or more")
+        self.at_least(1, "tokens")
         if self.encoder not in ("mlp", "lstm"):
             raise ValueError(f"encoder is {self.encoder!r}; it must be mlp or lstm")
         if self.hidden < 0:

@@ -28,8 +28,7 @@ class PrefixTuning(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tokens < 1:
-            raise ValueError(f"tokens is {self.tokens}; it must be 1 or more")
+        self.at_least(1, "tokens")
         if self.bottleneck < 0:
             raise ValueError(f"bottleneck is {self.bottleneck}; it must be 0 or more")
 

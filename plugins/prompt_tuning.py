@@ -29,8 +29,7 @@ class PromptTuning(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tokens < 1:
-            raise ValueError(f"tokens is {self.tokens}; it must be 1 or more")
+        self.at_least(1, "tokens")
         if self.start not in ("vocabulary", "random"):
             raise ValueError(f"start is {self.start!r}; it must be vocabulary or random")
 

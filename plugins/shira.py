@@ -27,8 +27,7 @@ class Shira(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        self.at_least(1, "rank")
 
     def adapt(self, model: Any, training: Training) -> Any:
         import torch

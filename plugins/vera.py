@@ -29,8 +29,7 @@ class Vera(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        self.at_least(1, "rank")
         if not self.start > 0:
             raise ValueError(f"start is {self.start}; it must be above 0")
 

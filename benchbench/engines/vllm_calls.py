@@ -237,7 +237,7 @@ def _quiet() -> Iterator[None]:
                 # vLLM's imports warn of what other libraries will change.
                 warnings.simplefilter("ignore")
                 yield
-        except BaseException:
+        except BaseException:  # told and raised on, an interrupt too
             log.seek(0)
             os.write(kept[1], log.read())
             raise
