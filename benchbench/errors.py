@@ -29,9 +29,12 @@ class UnknownName(BenchbenchError):
     def __init__(self, kind: str, name: str, known: Iterable[str], note: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
-        listed = f"{kind}s" if kind in ("method", "model", "task", "plugin") else "--help"
-        super().__init__(f"no {kind} named {name!r}; {hint} See `benchbench list {listed}`.{note}")
+        # All that is known may be a hundred names; a command lists them.
+        closest = ", ".join(difflib.get_close_matches(name, known, n=5, cutoff=0)) or "none"
+        hint = f"did you mean {near[0]!r}? See" if near else f"closest: {closest}; see"
+        first = kind.partition(" ")[0]  # of "method or plugin"
+        listed = f"{first}s" if first in ("method", "model", "task", "plugin") else "--help"
+        super().__init__(f"no {kind} named {name!r}; {hint} `benchbench list {listed}`.{note}")
 
 
 class DuplicateName(BenchbenchError):

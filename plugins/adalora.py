@@ -11,9 +11,9 @@ from benchbench import Method, Training, hookimpl, peft_model
 class AdaLora(Method):
     """Start with ``start_rank`` in all layers and prune to ``rank`` on average while training.
 
-    Ranks, smoothing and learning rate are the paper's (section 4 and appendix); the shares of the
-    schedule lie among those of its GLUE runs. The loss that is recorded holds the penalty that
-    keeps the factors orthogonal.
+    Ranks, smoothing and learning rate are the paper's for GLUE (section 4.1 and appendix C, which
+    has other rates too); the shares of the schedule lie among those of these runs. The loss that is
+    recorded holds the penalty that keeps the factors orthogonal.
     """
 
     name = "adalora"

@@ -10,8 +10,8 @@ from benchbench import Method, Training, hookimpl, peft_model
 class Dora(Method):
     """Train a weight's direction by LoRA and its magnitude by one number for each output.
 
-    Rank, alpha, dropout and learning rate are the paper's for LLaMA on commonsense reasoning at
-    half of LoRA's rank (appendix). The paper leaves out the gate and output projections; write
+    Rank, alpha, dropout and learning rate are the paper's for LLaMA-7B on commonsense reasoning at
+    half of LoRA's rank (appendix A.3). It leaves out the gate and output projections; write
     ``targets=q_proj+k_proj+v_proj+up_proj+down_proj`` for its layers.
     """
 

@@ -13,8 +13,8 @@ class Eva(Method):
     """Start A from the principal components of each layer's inputs; give them ranks by variance.
 
     The components are those of the first training batches, taken again until they stand still.
-    Ranks move to the layers whose components explain more. Rank, alpha, rho, tau and learning
-    rate are those of the paper and of PEFT's example ``eva_finetuning``.
+    Ranks move to the layers whose components explain more. Rank, alpha, tau and learning rate are
+    the paper's (appendix B), rho is that of PEFT's example ``eva_finetuning``.
     """
 
     name = "eva"

@@ -11,9 +11,9 @@ class FourierFt(Method):
     """Train ``coefficients`` of each change's spectrum, at places drawn at random.
 
     Coefficients, scale and learning rate are the paper's for instruction tuning of Llama
-    (appendix). They start from a normal distribution, as the paper's do. The scale is the
-    paper's at a width of 4096 and follows the square of the width, by which the transform divides:
-    else the start would be noise as large as the weights of a small model.
+    (appendix B). They start from a normal distribution, as the paper's do. Our choice: the scale is
+    the paper's at a width of 4096 and follows the square of the width, by which the transform
+    divides: else the start would be noise as large as the weights of a small model.
     """
 
     name = "fourierft"

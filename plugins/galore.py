@@ -10,8 +10,9 @@ from benchbench import Method, Training, hookimpl, projected_groups
 class Galore(Method):
     """Train every weight; the optimizer's states of linear layers live in ``rank`` dimensions.
 
-    Rank, scale and learning rate are the paper's for GLUE (appendix), steps between projections
-    its default. Embeddings, head and normalisation are trained by plain AdamW.
+    Rank, scale and learning rate are the paper's for GLUE (appendix D.1, which has up to 3e-5 too),
+    steps between projections the default of the authors' package. Embeddings, head and
+    normalisation are trained by plain AdamW.
     """
 
     name = "galore"

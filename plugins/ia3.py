@@ -10,9 +10,9 @@ from benchbench import Method, Training, hookimpl, peft_model
 class Ia3(Method):
     """Multiply keys, values and the hidden activations of the MLP by trained vectors.
 
-    Layers and learning rate are the paper's (section 3.3). PEFT knows the layers' names for common
-    architectures; give both parameters for another. The study (arXiv 2411.16775) varies the
-    learning rate alone: 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.
+    Layers and learning rate are the paper's (sections 3.3 and 3.5). PEFT knows the layers' names
+    for common architectures; give both parameters for another. The study (arXiv 2411.16775) varies
+    the learning rate alone: 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.
     """
 
     name = "ia3"

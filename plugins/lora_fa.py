@@ -10,8 +10,9 @@ from benchbench import Method, Training, hookimpl, peft_model
 class LoraFa(Method):
     """Train only B, by gradients that are projected to make B A follow the full gradient.
 
-    The rank is that of PEFT's method comparison, alpha and learning rate are those of its notes on
-    the optimizer, whose gradients are those of the paper's second version.
+    The rank is that of PEFT's method comparison, alpha and learning rate are those of its guide to
+    the optimizer, where the rank is 128. Projected gradients are the paper's second version; in the
+    first A is merely frozen.
     """
 
     name = "lora-fa"

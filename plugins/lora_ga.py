@@ -12,8 +12,10 @@ from benchbench import Method, Training, hookimpl, linear_layers, peft_model
 class LoraGa(Method):
     """Start A and B from the singular vectors of the gradient of the first training batches.
 
-    The start is taken from the frozen weights, so that nothing changes at first. Rank, alpha and
-    learning rate are the paper's for Llama 2 (section 4), gamma is PEFT's.
+    The start is taken from the frozen weights, so that nothing changes at first. Rank and alpha are
+    those of the authors' code to reproduce the paper, the learning rate is that of their example
+    for Llama 2 (https://github.com/Outsider565/LoRA-GA). Gamma is PEFT's default; their command to
+    reproduce the paper has 64.
     """
 
     name = "lora-ga"

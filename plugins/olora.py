@@ -10,8 +10,7 @@ from benchbench import Method, Training, hookimpl, peft_model
 class Olora(Method):
     """Start A and B from the QR decomposition of the weight and freeze what is left of it.
 
-    Rank, alpha and learning rate are those of PEFT's example ``olora_finetuning``, by the
-    paper's author.
+    Rank, alpha, dropout and learning rate are those of PEFT's example ``olora_finetuning``.
     """
 
     name = "olora"

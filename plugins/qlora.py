@@ -12,7 +12,8 @@ class Qlora(Method):
     """Store the frozen linear layers as NF4 and train LoRA beside them.
 
     What is served is what was trained: the quantised weights, written out in full, with the update
-    added. Rank, alpha, dropout and learning rate are the paper's for 7B and 13B (appendix B).
+    added. Rank, alpha, dropout and learning rate are the authors' for 7B and 13B, as the model card
+    of Guanaco gives them.
     """
 
     name = "qlora"

@@ -12,7 +12,7 @@ class VbLora(Method):
     """Train a bank of vectors that all layers share, and which of them each part of A and B mixes.
 
     Rank, bank and top k are PEFT's defaults (for Llama 2 the paper has 2048 vectors), the learning
-    rates those of its example, by the paper's authors.
+    rates the paper's (sections 4.1 and 4.4).
     """
 
     name = "vblora"

@@ -10,8 +10,9 @@ from benchbench import Method, Training, hookimpl, peft_model
 class Vera(Method):
     """Train two vectors for each layer, which scale the rows of a random A and B that all share.
 
-    Rank and the vectors' start are the paper's, the learning rate is its for instruction tuning of
-    Llama (appendix). A and B are drawn anew for each seed.
+    Rank and the vectors' start are the paper's for RoBERTa large, the learning rate is its for
+    instruction tuning of Llama, where the rank is 1024 (appendix A). A and B are drawn anew for
+    each seed.
     """
 
     name = "vera"

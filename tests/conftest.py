@@ -112,6 +112,17 @@ def write_tokenizer(folder: Path) -> None:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads that wait for one another are slow where tests share their cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Run the test in an empty folder."""
     monkeypatch.chdir(tmp_path)

@@ -146,6 +146,32 @@ def test_a_wrong_request_is_one_sentence_and_writes_nothing(name: str, command: 
     assert list(Path.cwd().iterdir()) == []
 
 
+MISTYPED = {
+    "value": (["list", "foo"], "'foo' is not one of 'methods', .*'plugins'; see `.* list --help`"),
+    "no value": (["list"], "missing argument 'kind'; choose from: methods, models, .* list --help"),
+    "too many": (["show", "lora", "full"], r"extra argument.*\(full\)"),
+    "command": (["lsit"], "no such command 'lsit'; did you mean 'list'\\? See .* --help"),
+    "subcommand": (["leaderboard", "biuld"], "no such command 'biuld'"),
+    "option": (["run", "--sedes", "1"], "no such option: --sedes .*--seeds"),
+    "option without": (["run", "--seeds"], "option '--seeds' requires an argument"),
+    "unknown method": (["check", "zzz"], "no method or plugin named 'zzz'; closest: .* methods`"),
+}
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_a_mistyped_command_is_one_sentence(name: str, command: Command) -> None:
+    arguments, message = MISTYPED[name]
+    ended = command(*arguments)
+    one_sentence(ended, message)
+    assert len(ended.err.splitlines()) == 1 and len(ended.err) < 250
+
+
+@pytest.mark.parametrize("arguments", [[], ["leaderboard"]])
+def test_nothing_asked_for_is_answered_with_help(arguments: list[str], command: Command) -> None:
+    ended = command(*arguments)
+    assert (ended.out + ended.err).startswith("Usage: ") and "Commands:" in ended.out + ended.err
+
+
 DATA = {
     "truncated": ("task_train.json", '{"Definition": ["Say', "task_train.json"),
     "no instances": ("task_train.json", {"Instances": []}, "Instances"),

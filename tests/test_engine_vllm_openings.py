@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.engines import Engine
+from benchbench.engines.architecture import Architecture
+from benchbench.engines.vllm_calls import Vllm
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.modules import AddedModule, block_ends
 from benchbench.record import Checkpoint
@@ -172,12 +174,13 @@ def engine_closed(model: Path, made: list[Checkpoint]) -> Engine:
 
 
 FAMILIES: dict[str, dict[str, int]] = {
+    "LlamaConfig": {"intermediate_size": 128, "num_key_value_heads": 1, "head_dim": 32},
     "Gemma3TextConfig": {"intermediate_size": 128, "num_key_value_heads": 1, "head_dim": 32},
     "OPTConfig": {"ffn_dim": 128, "word_embed_proj_dim": 64},
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["Gemma3TextConfig", "OPTConfig"])
 def test_learned_prompts_and_modules_fit_other_architectures(family: str, tmp_path: Path) -> None:
     """Their layers are fused and named in other ways, and OPT's positions are learned."""
     model = written(family, tmp_path / "model")
@@ -196,6 +199,56 @@ def test_learned_prompts_and_modules_fit_other_architectures(family: str, tmp_pa
         engine.close()
     assert found[0] == found[1]
     assert len({c.tokens for c in found[0].values()}) > len(made)
+
+
+@pytest.mark.parametrize("family", ["LlamaConfig", "OPTConfig"])
+def test_a_compiled_model_serves_what_is_put_into_it(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on GPUs: what is traced once must see each checkpoint, and none of the one before."""
+    monkeypatch.setenv("VLLM_CPU_CI_ENV", "1")  # traces the model, and leaves out the C++ compiler
+    monkeypatch.setattr(
+        "benchbench.engines.vllm.Vllm",
+        lambda options, **places: Vllm(dict(options) | {"enforce_eager": False}, **places),
+    )
+    model = written(family, tmp_path / "model")
+    made = [
+        checkpoints.base(model),
+        checkpoints.prefix(tmp_path / "long", model),
+        checkpoints.prefix(tmp_path / "short", model, tokens=2, seed=1),
+        checkpoints.added(tmp_path / "biases", model, checkpoints.biases),
+        checkpoints.added(tmp_path / "ends", model, lambda base: ends(model)),
+        checkpoints.full(tmp_path / "full", model),
+    ]
+    turns = [checkpoint.run_id for checkpoint in (*made, *reversed(made))]
+    found = []
+    for name in ("vllm", "transformers"):
+        engine = opened(name, settings_of(model), made)
+        found.append([answers(engine, run_id) for run_id in turns])
+        engine.close()
+    assert found[0] == found[1]
+    assert len({c.tokens for answer in found[0] for c in answer.values()}) > len(made)
+
+
+def test_modules_for_which_an_engine_was_not_opened_are_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    narrow = checkpoints.added(tmp_path / "narrow", tiny_model, lambda base: bottleneck(base, 4))
+    wide = checkpoints.added(tmp_path / "wide", tiny_model, lambda base: bottleneck(base, 5))
+    engine = opened("vllm", settings_of(tiny_model), [wide, narrow])
+    assert answers(engine, "wide") != answers(engine, "narrow")
+    engine.close()
+    engine = opened("vllm", settings_of(tiny_model), [narrow])
+    with pytest.raises(EngineError, match=r"width 5 to .*o_proj.* opened for no such one"):
+        engine.load([wide])
+    with pytest.raises(EngineError, match="opened for up to 0 of its kind"):
+        engine.load([checkpoints.prefix(tmp_path / "prefix", tiny_model)])
+    engine.close()
+
+
+def bottleneck(base: Architecture, width: int) -> list[AddedModule]:
+    place = "model.layers.0.self_attn.o_proj"
+    return [AddedModule(layer=place, inputs=base.hidden, outputs=base.hidden, width=width)]
 
 
 def written(family: str, folder: Path) -> Path:

@@ -1,4 +1,3 @@
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -8,45 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchbench import Data, Sample
-from benchbench.errors import DataError
+from benchbench import Sample
 from benchbench_tasks.super_ni import SuperNI, draw
+from tests.toy_super_ni import toy, write
 
 DEFINITION, DEF_POS2 = SuperNI.protocols.values()
-
-
-def toy(count: int = 3, **changes: Any) -> dict[str, Any]:
-    """A task as released; a change to None takes the key away."""
-    record = {
-        "Contributors": ["Somebody"],
-        "Categories": ["Word Analogy", "Second Category"],
-        "Definition": ["Say the opposite"],
-        "Positive Examples": [
-            {"input": " hot ", "output": "cold", "explanation": "-"},
-            {"input": "big?", "output": "small!", "explanation": "-"},
-            {"input": "third", "output": "never shown", "explanation": "-"},
-        ],
-        "Negative Examples": [],
-        "Instances": [
-            {"id": f"toy-{i}", "input": f"word {i}", "output": [f"answer {i}", "other"]}
-            for i in range(count)
-        ],
-    }
-    return {k: v for k, v in (record | changes).items() if v is not None}
-
-
-def write(folder: Path, **tasks: Any) -> Data:
-    """Write tasks in the layout of natural-instructions; the train split ends in ``_train``."""
-    for split in ("train", "test"):
-        path = folder / "splits" / "default" / f"{split}_tasks.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        names = [name for name in tasks if name.endswith("_train") == (split == "train")]
-        path.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    for name, record in tasks.items():
-        path = folder / "tasks" / f"{name}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record), encoding="utf-8")
-    return Data(name="super-ni", folder=folder, source="folder")
 
 
 def test_samples_are_the_first_instances_of_each_test_task_in_file_order(tmp_path: Path) -> None:
@@ -258,82 +223,3 @@ def test_an_answer_in_another_script_has_no_rouge(tmp_path: Path) -> None:
     instance = {"id": "x", "input": "in", "output": ["ответ"]}
     (sample,) = SuperNI().samples("test", write(tmp_path, a=toy(Instances=[instance])))
     assert SuperNI().score(sample, ["Ответ"]) == {"rouge_l": 0.0, "exact_match": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("record", "message"),
-    [
-        *(
-            (toy(**{name: None}), f"a.json has no key '{name}'")
-            for name in ("Definition", "Categories", "Positive Examples", "Instances")
-        ),
-        (toy(Definition=[]), "'Definition' of .*a.json is empty"),
-        (toy(Definition=7), "'Definition' of .*a.json is a whole number; it must be a string or"),
-        (toy(Categories=[None]), "'Categories' of .*a.json is a list of null"),
-        (toy(Instances=[]), "'Instances' of .*a.json is empty"),
-        (toy(Instances={}), "'Instances' of .*a.json is an object; it must be a list"),
-        (toy(Instances=["x"]), r"Instances\[0\] of .*a.json is a string; it must be an object"),
-        (
-            toy(Instances=[*toy()["Instances"], {"id": "x", "output": ["y"]}]),
-            r"Instances\[3\] of .*a.json has no key 'input'",
-        ),
-        (
-            toy(Instances=[{"id": "x", "input": "y"}]),
-            r"Instances\[0\] of .*a.json has no key 'output'",
-        ),
-        (
-            toy(Instances=[{"id": "x", "input": ["y"], "output": "z"}]),
-            r"'input' of Instances\[0\] of .*a.json is a list of a string; it must be a string",
-        ),
-        (
-            toy(Instances=[{"id": "x", "input": "y", "output": [1]}]),
-            r"'output' of Instances\[0\] of .*a.json is a list of a whole number",
-        ),
-        (
-            toy(Instances=[{"id": "x", "input": "y", "output": []}]),
-            r"'output' of Instances\[0\] of .*a.json is empty",
-        ),
-        (
-            toy(**{"Positive Examples": [{"input": "x"}]}),
-            r"Positive Examples\[0\] of .*a.json has no key 'output'",
-        ),
-        (["not", "a", "task"], "a.json is a list; it must be an object"),
-    ],
-)
-def test_a_malformed_task_is_named_with_its_key(tmp_path: Path, record: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        list(SuperNI().samples("test", write(tmp_path, a=record)))
-
-
-def test_a_truncated_task_is_named(tmp_path: Path) -> None:
-    data = write(tmp_path, a=toy())
-    path = tmp_path / "tasks" / "a.json"
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=f"{path} is not valid JSON"):
-        list(SuperNI().samples("test", data))
-
-
-def test_a_missing_task_is_named(tmp_path: Path) -> None:
-    data = write(tmp_path, a=toy())
-    (tmp_path / "tasks" / "a.json").unlink()
-    with pytest.raises(DataError, match=r"tasks/a\.json does not exist; get the data set again"):
-        list(SuperNI().samples("test", data))
-
-
-@pytest.mark.parametrize(
-    ("split", "message"),
-    [
-        ("\n \n", "test_tasks.txt is empty; it must hold one name a line"),
-        ("a\nb\na\n", "test_tasks.txt names 'a' more than once"),
-        (None, "test_tasks.txt does not exist"),
-    ],
-)
-def test_a_wrong_split_is_named(tmp_path: Path, split: str | None, message: str) -> None:
-    data = write(tmp_path, a=toy(), b=toy())
-    path = tmp_path / "splits" / "default" / "test_tasks.txt"
-    if split is None:
-        path.unlink()
-    else:
-        path.write_text(split, encoding="utf-8")
-    with pytest.raises(DataError, match=message):
-        list(SuperNI().samples("test", data))

@@ -15,7 +15,7 @@ import pytest
 from benchbench.cli import main
 from benchbench.errors import BadParameter, MissingExtra, PluginError, UnknownName
 from benchbench.testing import CHECKS, Exam, check_method
-from tests import broken_methods
+from tests.broken_methods.behaviour import Forgetful
 from tests.toys import Part
 
 BROKEN = "tests.broken_methods"
@@ -59,7 +59,7 @@ def test_lora_passes() -> None:
         (
             "raises",
             "adapts",
-            r"raised KeyError: .*\(broken_methods\.py, line \d+\).* returns the model to train",
+            r"raised KeyError: .*\(behaviour\.py, line \d+\).* returns the model to train",
         ),
         ("forgetful", "adapts", "returned None; end it with `return model`"),
         ("frozen", "adapts", r"call requires_grad_\(True\) on what is to learn"),
@@ -129,8 +129,8 @@ def test_what_the_contract_allows_passes(name: str) -> None:
 
 
 def test_a_class_is_found_through_its_module(capsys: pytest.CaptureFixture[str]) -> None:
-    exam = check_method(broken_methods.Forgetful, engine="transformers")
-    assert exam.plugin == BROKEN
+    exam = check_method(Forgetful, engine="transformers")
+    assert exam.plugin == f"{BROKEN}.behaviour"
     assert status(exam)["adapts"] == "failed"
     assert capsys.readouterr().out == ""
     with pytest.raises(PluginError, match=r"module 'tests.toys' does not register Part; return it"):
@@ -188,15 +188,16 @@ def test_the_command_prints_a_table_and_exits_with_1_where_something_failed(
 
 
 def test_json_is_an_array_of_exams(command: Command) -> None:
-    code, out, err = command("choosy", "base", "--engine", "transformers", "--json")
-    assert code == 0
+    code, out, err = command("choosy", "base", "required", "--engine", "transformers", "--json")
+    assert code == 1
     exams = json.loads(out)
-    assert [exam["method"] for exam in exams] == ["choosy", "base"]
-    assert [exam["plugin"] for exam in exams] == ["broken", "benchbench_plugins.base"]
+    assert [exam["method"] for exam in exams] == ["choosy", "base", "required"]
+    broken = f"{BROKEN}.definition"
+    assert [exam["plugin"] for exam in exams] == [broken, "benchbench_plugins.base", broken]
     for exam in exams:
         facts = {"route", "trainable_parameters"}
         assert exam.keys() == {"method", "plugin", "checks", "passed", "seconds"} | facts
-        assert exam["passed"] is True
+        assert exam["passed"] is (exam["method"] != "required")
         for check in exam["checks"]:
             assert check.keys() == {"name", "status", "tried", "problem"}
             assert bool(check["problem"]) == (check["status"] != "passed")

@@ -1,174 +1,20 @@
 """What training does to a model and what it leaves, in this process."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
-from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.engines.parity import Reference, largest_difference, token_logprobs
-from benchbench.prompt import Example
-from benchbench.specs import DataSpec
 from benchbench.store import hash_folder
-from benchbench.train import (
-    Outcome,
-    Progress,
-    TrainJob,
-    process,
-    read_examples,
-    trainer,
-    write_examples,
-)
-from benchbench.train.examples import IGNORED, collate, plan
+from benchbench.train import Progress, process, read_examples, trainer
 from benchbench.train.trainer import WEIGHTS, latest_checkpoint
+from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job, run, weights
 
-TRAIN = TrainSpec(
-    task=TaskSpec(name="count", protocol="plain"),
-    data=DataSpec(source="sample", digest="0"),
-    epochs=2.0,
-    batch_size=4,
-)
+__all__ = ["examples", "new_job"]
 
-
-def some_examples(n: int = 32) -> list[Example]:
-    """Prompts of different lengths that name a token, which is to be said twice."""
-    random = Random(0)
-    examples = []
-    for _ in range(n):
-        token = random.randrange(3, 40)
-        noise = [random.randrange(40, 300) for _ in range(random.randrange(3, 30))]
-        examples.append(Example(prompt=(0, *noise, token), completion=(token, token, 1)))
-    return examples
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for one another are slow where tests share their cores."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("examples") / "examples.safetensors"
-    write_examples(path, some_examples())
-    return path
-
-
-NewJob = Callable[..., TrainJob]
-
-
-@pytest.fixture
-def new_job(tiny_model: Path, examples: Path, tmp_path: Path) -> NewJob:
-    """Make a job for a method; ``seed``, ``folder`` and fields of TrainSpec can be changed."""
-
-    def make(
-        name: str, params: dict[str, Any] | None = None, seed: int = 42, **changes: Any
-    ) -> TrainJob:
-        folder = tmp_path / changes.pop("folder", "run")
-        model = changes.pop("model", tiny_model)
-        precision = changes.pop("precision", "float32")
-        train = None if name == "base" else replace(TRAIN, **changes)
-        spec = RunSpec(
-            model=ModelSpec(name="org/tiny", revision="sha256:0", tokenizer="0"),
-            method=MethodSpec(name=name, params=params or {}),
-            train=train,
-            precision=precision,
-            seed=seed,
-        )
-        return TrainJob(
-            spec=spec,
-            model=model,
-            examples=examples,
-            folder=folder,
-            plugins=("tests.toy_training",),
-        )
-
-    return make
-
-
-def run(job: TrainJob) -> Outcome:
-    return process.run(job, lambda _: None)
-
-
-def done(job: TrainJob) -> Outcome:
-    outcome = run(job)
-    assert (outcome.status, outcome.reason) == ("done", "")
-    return outcome
-
-
-def losses(job: TrainJob) -> list[float]:
-    return [json.loads(line)["loss"] for line in job.steps.read_text().splitlines()]
-
-
-def weights(job: TrainJob) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return dict(chain.from_iterable(load_file(p).items() for p in job.checkpoint.glob("*.saf*")))
-
-
-LORA = {"learning_rate": 0.01}
-FULL = {"learning_rate": 0.003}
-
-
-def test_examples_survive_their_file(examples: Path) -> None:
-    written, kept = some_examples(), read_examples(examples)
-    assert len(kept) == len(written)
-    assert list(kept) == written
-    assert kept[-1] == written[-1] and kept[2:4] == written[2:4]
-    assert kept.lengths == [len(e.prompt) + len(e.completion) for e in written]
-    assert [path.name for path in examples.parent.iterdir()] == [examples.name]
-
-
-def test_only_completions_are_learned_their_end_included() -> None:
-    rows = [Example(prompt=(0, 5, 6), completion=(7, 1)), Example(prompt=(0,), completion=(8, 1))]
-    batch = {name: tensor.tolist() for name, tensor in collate(rows).items()}
-    assert batch == {
-        "input_ids": [[0, 5, 6, 7, 1], [0, 8, 1, 0, 0]],
-        "attention_mask": [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]],
-        "labels": [[IGNORED] * 3 + [7, 1], [IGNORED, 8, 1, IGNORED, IGNORED]],
-    }
-
-
-def test_an_epoch_sees_every_sample_once_in_batches_of_like_length() -> None:
-    random = Random(0)
-    lengths = [random.randrange(10, 500) for _ in range(1003)]
-    train = replace(TRAIN, batch_size=16, epochs=2.5)
-    steps = plan(lengths, train, seed=1)
-    assert len(steps) == 158  # 2.5 times ceil(1003 / 16)
-    batches = [step[0] for step in steps]
-    assert {len(batch) for batch in batches} == {15, 16}
-    epoch = sorted(i for batch in batches[63:126] for i in batch)
-    assert epoch == list(range(1003))
-    assert max(lengths) in {lengths[i] for i in batches[0]}
-    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    assert padded < 1.15 * sum(lengths[i] for batch in batches for i in batch)
-
-
-def test_the_order_depends_on_the_seed_alone() -> None:
-    lengths = [5] * 40
-    assert plan(lengths, TRAIN, 1) == plan(lengths, TRAIN, 1)
-    assert plan(lengths, TRAIN, 1) != plan(lengths, TRAIN, 2)
-    halved = plan(lengths, replace(TRAIN, gradient_accumulation=2), 1)
-    assert [[*first, *second] for first, second in halved] == [
-        b for (b,) in plan(lengths, TRAIN, 1)
-    ]
-
-
-def test_a_batch_is_never_cut_into_more_parts_than_samples() -> None:
-    train = replace(TRAIN, batch_size=4, gradient_accumulation=4, epochs=1.0)
-    assert plan([3] * 5, train, 0) and all(all(step) for step in plan([3] * 5, train, 0))
-    with pytest.raises(ValueError, match="no training samples"):
-        plan([], train, 0)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(("name", "params"), [("full", FULL), ("lora", LORA)])

@@ -14,9 +14,11 @@ import pytest
 
 from benchbench.record import PluginOrigin
 from benchbench.train import Outcome, Progress, TrainJob, job, launcher, process, train
-from tests.test_train import FULL, LORA, NewJob, done, examples, new_job, one_thread
+from tests.toy_jobs import FULL, LORA, NewJob, done, examples, new_job
 
-__all__ = ["examples", "new_job", "one_thread"]
+__all__ = ["examples", "new_job"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parents[1]
 

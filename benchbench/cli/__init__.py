@@ -1,12 +1,17 @@
 """The command line: parses, calls, prints. Nothing heavy is imported before a command needs it."""
 
 import os
+import re
 import sys
+from typing import Any, cast
 
 import typer
 
 from benchbench.cli import boards, checking, listing, running
 from benchbench.errors import BenchbenchError
+
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+"""What typer raises for any wrong request; its releases share no public name for it."""
 
 app = typer.Typer(
     name="benchbench",
@@ -47,7 +52,22 @@ def main() -> None:
     # with busy neighbours that made vLLM 65 times slower (32.7 s against 0.5 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # which raises what typer would print itself
     except BenchbenchError as error:
         print(f"benchbench: {error}", file=sys.stderr)
-        sys.exit(2)
+    except UsageError as error:
+        print(sentence(error), file=sys.stderr)
+    sys.exit(2)
+
+
+def sentence(error: Any) -> str:
+    """Return in one sentence what typer would say of a wrong request in four lines."""
+    text = error.format_message()
+    if text.startswith("Usage:"):  # nothing was asked for, and all of it is help
+        return str(text)
+    # The two words are pydantic's, by which typer reads values.
+    text = " ".join(text.replace("Value error, ", "").split()).rstrip(".")
+    text = re.sub(r"\. (Choose|Did)", lambda more: f"; {more[1].lower()}", text)
+    command = error.ctx.command_path if error.ctx else "benchbench"
+    see = " See" if text.endswith("?") else "; see"
+    return f"benchbench: {text[:1].lower()}{text[1:]}{see} `{command} --help`."

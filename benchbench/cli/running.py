@@ -13,6 +13,7 @@ from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
     from benchbench.plan import Grid
+    from benchbench.record import RunRecord, TaskResult
     from benchbench.registry import Registry
     from benchbench.run import Report, RunRequest
 
@@ -157,65 +158,66 @@ def print_tables(report: "Report", store: Any) -> None:
 
 
 def print_json(report: "Report", store: Any) -> None:
-    """Print an array with one object a result, and one a run that left none."""
+    """Print an array with one object a result, and one a run that left none; keys are the same."""
     runs = {record.run_id: record for record in report.runs}
     rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
-    rows += [_failure_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
-    rows += [
-        _failure_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()
-    ]
+    rows += [_run_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
+    rows += [_run_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()]
     json.dump(rows, sys.stdout, indent=1, allow_nan=False)
     print()
 
 
-def _result_json(result: Any, record: Any, store: Any) -> dict[str, Any]:
-    score = result.primary
-    return {
-        "method": result.run.method.name,
-        "params": dict(result.run.method.params),
-        "role": record.role,
-        "model": result.run.model.name,
-        "task": result.spec.task.name,
-        "protocol": result.spec.task.protocol,
-        "task_version": result.spec.task.version,
-        "metric": result.metric,
-        "score": score.value,
-        "ci": [score.low, score.high],
-        "unit": "proportion",
-        "n": result.n,
-        "n_missing": result.n_missing,
-        "n_truncated": result.n_truncated,
-        "scores": [asdict(s) for s in result.scores],
-        "seed": result.run.seed,
-        "run_id": result.run_id,
-        "status": record.status,
-        "data": result.spec.data.source,
-        "engine": asdict(result.spec.engine),
-        "route": record.artefact.route,
-        "parity": asdict(result.parity) if result.parity else None,
-        "publishable": result.publishable,
-        "cost": asdict(record.cost) if record.cost else None,
-        "bytes": record.artefact.bytes,
-        "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),
-    }
-
-
-def _failure_json(record: Any, status: str, reason: str) -> dict[str, Any]:
+def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str, Any]:
+    """Return what is known of a run that has no result; what only a result tells is null."""
     return {
         "method": record.spec.method.name,
         "params": dict(record.spec.method.params),
         "role": record.role,
         "model": record.spec.model.name,
         "task": None,
+        "protocol": None,
+        "task_version": None,
         "metric": None,
         "score": None,
         "ci": None,
+        "unit": "proportion",
         "n": 0,
+        "n_missing": None,
+        "n_truncated": None,
+        "scores": None,
         "seed": record.spec.seed,
         "run_id": record.run_id,
         "status": status,
         "reason": reason,
+        "data": None,
+        "engine": None,
+        "route": record.artefact.route if record.artefact else None,
         "parity": None,
+        "publishable": None,
+        "cost": asdict(record.cost) if record.cost else None,
+        "bytes": record.artefact.bytes if record.artefact else None,
+        "record": None,
+    }
+
+
+def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
+    score = result.primary
+    return _run_json(record, record.status, None) | {
+        "task": result.spec.task.name,
+        "protocol": result.spec.task.protocol,
+        "task_version": result.spec.task.version,
+        "metric": result.metric,
+        "score": score.value,
+        "ci": [score.low, score.high],
+        "n": result.n,
+        "n_missing": result.n_missing,
+        "n_truncated": result.n_truncated,
+        "scores": [asdict(s) for s in result.scores],
+        "data": result.spec.data.source,
+        "engine": asdict(result.spec.engine),
+        "parity": asdict(result.parity) if result.parity else None,
+        "publishable": result.publishable,
+        "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),
     }
 
 

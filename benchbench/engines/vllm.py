@@ -132,12 +132,11 @@ class VllmEngine:
             "dtype": self._settings.precision,
             "max_model_len": self._settings.max_tokens + self._room.learned_tokens,
             "seed": 0,
-            # Hooks are not seen by a compiled model.
-            "enforce_eager": hardware.device() == "cpu" or self._room.hooks,
+            "enforce_eager": hardware.device() == "cpu",
         }
         if hardware.device() == "cpu":
             options |= {"max_num_seqs": ROWS, "kv_cache_memory_bytes": self._cache_bytes()}
-        if self._room.soft_prompts:
+        if self._room.soft_prompt_tokens:
             options["enable_prompt_embeds"] = True
         if self._room.adapters:
             options |= {
@@ -151,7 +150,8 @@ class VllmEngine:
                 "lora_target_modules": list(self._room.targets),
             }
         try:
-            return Live(Vllm(options), self._settings.model)
+            vllm = Vllm(options, added=self._room.added, prefix_tokens=self._room.prefix_tokens)
+            return Live(vllm, self._settings.model)
         except BenchbenchError:
             raise
         except Exception as error:
@@ -269,8 +269,8 @@ class VllmEngine:
         self._learned[checkpoint.run_id] = learned
 
     def _check_places(self, checkpoint: Checkpoint, live: Live) -> None:
-        self._room.check_hooks(checkpoint)
         added = check_modules(checkpoint.folder, self._base)
+        self._room.check_added(checkpoint, added)
         if missing := live.vllm.unplaced([module.layer for module in added]):
             raise CheckpointError(
                 f"vLLM's {self._base.name} has no layer {missing[0]}, where run "

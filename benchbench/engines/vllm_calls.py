@@ -11,8 +11,12 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benchbench.engines.vllm_places import ADDITIONAL
+from benchbench.modules import AddedModule
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM allows as max_lora_rank; an adapter of any rank up to it is right."""
@@ -35,7 +39,14 @@ class Output(NamedTuple):
 class Vllm:
     """A live vLLM engine."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        added: Sequence[AddedModule] = (),
+        prefix_tokens: int = 0,
+    ) -> None:
+        """Open one that has places for modules like ``added`` and for a prefix."""
         os.environ.update(ENVIRONMENT)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
@@ -49,11 +60,10 @@ class Vllm:
             import torch
             import torch._dynamo
 
-            if not torch.cuda.is_available():
-                # vLLM compiles some helpers in C++ even where its model is eager. That gains
-                # nothing on a processor, needs a compiler, and fails for good where a process was
-                # killed while it wrote a header to the compiler's cache.
-                torch._dynamo.config.disable = True
+            # vLLM compiles some helpers in C++ even where its model is eager. That gains nothing on
+            # a processor, needs a compiler, and fails for good where a process was killed while it
+            # wrote a header to the compiler's cache.
+            torch._dynamo.config.disable = bool(options.get("enforce_eager"))
             from vllm import LLM
 
             set_num_threads = torch.set_num_threads
@@ -62,7 +72,13 @@ class Vllm:
             gc.freeze()
             try:
                 self._llm = LLM(
-                    worker_extension_cls="benchbench.engines.vllm_worker.WorkerExtension",
+                    worker_cls="benchbench.engines.vllm_worker.BenchbenchWorker",
+                    additional_config={
+                        ADDITIONAL: {
+                            "modules": [asdict(module) for module in added],
+                            "prefix_tokens": prefix_tokens,
+                        }
+                    },
                     # Sampling is what we say, not what the model's folder suggests.
                     generation_config="vllm",
                     **options,

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchbench.engines import EngineSettings
 from benchbench.engines.adapters import Adapter, check_adapter
 from benchbench.engines.architecture import Architecture
-from benchbench.engines.soft import Learned, Prefix, check_length, read_learned
+from benchbench.engines.checkpoints import check_modules
+from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.vllm_calls import RANKS
+from benchbench.engines.vllm_places import fits
 from benchbench.errors import CheckpointError, EngineError
+from benchbench.modules import AddedModule
 from benchbench.record import Checkpoint
 
 LEAST_KEPT = 64
@@ -25,11 +28,12 @@ class Room:
     """The largest of all adapters."""
     targets: tuple[str, ...]
     """Last names of all layers that some adapter adapts."""
-    learned_tokens: int
-    """Of the longest soft prompt or prefix."""
-    soft_prompts: bool
-    hooks: bool
-    """Whether something is hung on the live model."""
+    soft_prompt_tokens: int
+    """Of the longest soft prompt."""
+    prefix_tokens: int
+    """Of the longest prefix."""
+    added: tuple[AddedModule, ...]
+    """One for all modules that can share a place."""
 
     @classmethod
     def of(
@@ -37,6 +41,7 @@ class Room:
     ) -> "Room":
         adapters: list[Adapter] = []
         learned: list[Learned] = []
+        added: list[AddedModule] = []
         for checkpoint in checkpoints:
             with suppress(CheckpointError):
                 if checkpoint.route == "lora":
@@ -45,14 +50,21 @@ class Room:
                     one = read_learned(checkpoint.folder, base)
                     check_length(checkpoint, one, settings, base)
                     learned.append(one)
+                elif checkpoint.route == "modules":
+                    added += check_modules(checkpoint.folder, base)
         return cls(
             adapters=len(adapters),
             rank=max((adapter.rank for adapter in adapters), default=0),
             targets=tuple(sorted({name for adapter in adapters for name in adapter.targets})),
-            learned_tokens=max((one.tokens for one in learned), default=0),
-            soft_prompts=any(not isinstance(one, Prefix) for one in learned),
-            hooks=any(checkpoint.route in ("modules", "prefix") for checkpoint in checkpoints),
+            soft_prompt_tokens=longest(learned, SoftPrompt),
+            prefix_tokens=longest(learned, Prefix),
+            added=shared(added),
         )
+
+    @property
+    def learned_tokens(self) -> int:
+        """Of the longest of both kinds, before a prompt."""
+        return max(self.soft_prompt_tokens, self.prefix_tokens)
 
     @property
     def kept(self) -> int:
@@ -71,21 +83,35 @@ class Room:
 
     def check_learned(self, checkpoint: Checkpoint, learned: Learned) -> None:
         """Refuse a prompt that is longer than those the engine was opened for."""
-        fits = self.hooks if isinstance(learned, Prefix) else self.soft_prompts
-        if not fits or learned.tokens > self.learned_tokens:
+        most = self.prefix_tokens if isinstance(learned, Prefix) else self.soft_prompt_tokens
+        if learned.tokens > most:
             raise EngineError(
                 f"run {checkpoint.run_id} learned {learned.tokens} tokens, and this engine was "
-                f"opened for up to {self.learned_tokens} of other kinds of checkpoints; open one "
-                "with all checkpoints."
+                f"opened for up to {most} of its kind; open one with all checkpoints."
             )
 
-    def check_hooks(self, checkpoint: Checkpoint) -> None:
-        """Refuse modules in an engine that may be compiled, which would leave them out."""
-        if not self.hooks:
-            raise EngineError(
-                f"run {checkpoint.run_id} adds modules, and this engine was opened for none; open "
-                "one with all checkpoints."
-            )
+    def check_added(self, checkpoint: Checkpoint, added: Sequence[AddedModule]) -> None:
+        """Refuse modules that have no place, which a compiled model cannot be given later."""
+        for module in added:
+            if not any(fits(module, place) for place in self.added):
+                raise EngineError(
+                    f"run {checkpoint.run_id} adds a module of width {module.width} to "
+                    f"{module.layer}, and this engine was opened for no such one; open one with "
+                    "all checkpoints."
+                )
+
+
+def shared(added: Sequence[AddedModule]) -> tuple[AddedModule, ...]:
+    """Return places for modules: what differs in nothing but width and scale shares one."""
+    places: list[AddedModule] = []
+    for module in sorted(added, key=lambda module: -module.width):
+        if not any(fits(module, place) for place in places):
+            places.append(replace(module, scale=1.0))
+    return tuple(places)
+
+
+def longest(learned: Sequence[Learned], kind: type[Learned]) -> int:
+    return max((one.tokens for one in learned if isinstance(one, kind)), default=0)
 
 
 def servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:

@@ -61,7 +61,7 @@ def _run_process(job: TrainJob, log: int, progress: Callable[[Progress], None]) 
         try:
             for line in process.stdout or ():
                 progress(Progress(**json.loads(line)))
-        except BaseException:
+        except BaseException:  # Ctrl-C too: left alive, the child would still write to its folder
             process.kill()
             raise
     return process.returncode

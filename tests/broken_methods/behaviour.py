@@ -1,88 +1,12 @@
-"""Methods that break one promise each; a plugin of the tests."""
+"""Methods that adapt or train a model wrongly, and some that may do as they do."""
 
 import os
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-from benchbench import Method, Route, Training, hookimpl, peft_model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Honest(Method):
-    """Train the weights of the MLPs; the others break one promise of it."""
-
-    name = "honest"
-    source = "https://example.org"
-    packable = True
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_("mlp" in name)
-        return model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Required(Honest):
-    """Has a field without a default."""
-
-    name = "required"
-
-    rank: int
-    """The rank."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistyped(Honest):
-    """Has a default that its type does not allow."""
-
-    name = "mistyped"
-
-    rank: int = None  # type: ignore[assignment]
-    """The rank."""
-
-
-class Plain(Honest):
-    """Is no dataclass of its own."""
-
-    name = "plain"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Undocumented(Honest):
-    """Has a field that nobody explains."""
-
-    name = "undocumented"
-
-    rank: int = 4
-    alpha: int = 4
-    """Explained."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Silent(Honest):
-    name = "silent"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongSkip(Honest):
-    """Answers False instead of None."""
-
-    name = "wrong-skip"
-
-    def skip(self, model: Any) -> Any:
-        return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choosy(Honest):
-    """Takes no small model."""
-
-    name = "choosy"
-
-    def skip(self, model: Any) -> str:
-        return f"{model.name} is too small"
+from benchbench import Method, Training, hookimpl, peft_model
+from tests.broken_methods import Honest, methods_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,86 +198,7 @@ class Mixes(Honest):
         return super().adapt(model, training)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pickles(Honest):
-    """Exports a pickle."""
-
-    name = "pickles"
-
-    def export(self, model: Any, folder: Path) -> Route:
-        import torch
-
-        torch.save(model.state_dict(), folder / "weights.bin")
-        return "weights"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Indiscreet(Honest):
-    """Writes down where it is."""
-
-    name = "indiscreet"
-
-    def export(self, model: Any, folder: Path) -> Route:
-        model.save_pretrained(folder)
-        (folder / "note.json").write_text(f'"{folder}"')
-        return "weights"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseAgain(Honest):
-    """Exports the base model instead of what was trained."""
-
-    name = "base-again"
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        model.before = {k: v.clone() for k, v in model.state_dict().items()}
-        return super().adapt(model, training)
-
-    def export(self, model: Any, folder: Path) -> Route:
-        model.load_state_dict(model.before)
-        model.save_pretrained(folder)
-        return "weights"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Halved(Honest):
-    """Exports weights other than those that were trained."""
-
-    name = "halved"
-
-    def export(self, model: Any, folder: Path) -> Route:
-        model.model.layers[1].mlp.down_proj.weight.data.mul_(0.5)
-        model.save_pretrained(folder)
-        return "weights"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Misrouted(Honest):
-    """Exports whole weights and calls them an adapter."""
-
-    name = "misrouted"
-
-    def export(self, model: Any, folder: Path) -> Route:
-        model.save_pretrained(folder)
-        return "lora"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vandal(Honest):
-    """Writes into the base model's folder."""
-
-    name = "vandal"
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        (Path(model.config._name_or_path) / "mine.json").write_text("{}")
-        return super().adapt(model, training)
-
-
 @hookimpl
 def register_methods() -> list[type[Method]]:
     """Return every method of this module."""
-    return [
-        item
-        for item in globals().values()
-        if isinstance(item, type) and issubclass(item, Method) and item is not Method
-    ]
+    return methods_of(__name__)
