@@ -1,13 +1,15 @@
 """Where data sets are found, and how their files are read without a traceback."""
 
+import gzip
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchbench.errors import DataError
+from benchbench.errors import DataError as DataError
 from benchbench.specs import canonical
 from benchbench.task import Data, Sample, Task
 
@@ -60,20 +62,90 @@ def _how_to_get(task: Task | type[Task], folder: str) -> str:
 
 
 def digest_samples(samples: Iterable[Sample]) -> str:
-    """Return the SHA-256 (64 hex digits) of ids, inputs, targets and contexts, in order."""
+    """Return the SHA-256 (64 hex digits) over all that samples hold, in order."""
     digest = hashlib.sha256()
     for sample in samples:
-        content = [sample.id, sample.input, sample.targets, sample.groups, sample.context]
+        content: list[Any] = [
+            sample.id,
+            sample.input,
+            sample.targets,
+            sample.groups,
+            sample.context,
+        ]
+        content += [sample.choices] if sample.choices else []
         digest.update(f"{canonical(content)}\n".encode())
     return digest.hexdigest()
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a task's parameter ``limit`` that ``subset`` could not keep to."""
+    if limit < 0:
+        raise ValueError(f"limit is {limit}; it must be 0, which takes all, or more")
+
+
+def subset(samples: Iterable[Sample], limit: int, key: str | None = None) -> list[Sample]:
+    """Return ``limit`` samples at most, or so many of each group of kind ``key``; 0 takes all.
+
+    They are those whose ids have the lowest SHA-256, in their order: the same ones whatever the
+    order and the rest of the samples, and a smaller limit takes a part of a larger.
+    """
+    samples = list(samples)
+    if limit == 0:
+        return samples
+    ids: defaultdict[str | None, list[str]] = defaultdict(list)
+    for sample in samples:
+        ids[sample.groups[key] if key else None].append(sample.id)
+    kept = {each for group in ids.values() for each in sorted(group, key=_hash)[:limit]}
+    return [sample for sample in samples if sample.id in kept]
+
+
+def chosen(parameter: str, value: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that a task's parameter joins by ``+``; ``all`` stands for all known."""
+    names = known if value == "all" else value.split("+")
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"{parameter} holds {unknown[0]!r}; write all, or names joined by + of: "
+            f"{', '.join(known)}"
+        )
+    return tuple(name for name in known if name in names)
+
+
+def present(
+    data: Data, parameter: str, wanted: Iterable[str], there: Container[str]
+) -> tuple[str, ...]:
+    """Return what is there of the wanted parts of a data set.
+
+    An embedded sample holds only some. Real data that lack any are refused, for a mean over fewer
+    parts is another score, unless the task's ``parameter`` names those that are there.
+    """
+    wanted = tuple(wanted)
+    found = tuple(name for name in wanted if name in there)
+    if found == wanted or (found and data.source == "sample"):
+        return found
+    missing = ", ".join(name for name in wanted if name not in found)
+    instead = f", or ask for the others: {parameter}={'+'.join(found)}" if found else ""
+    raise DataError(f"{data.folder} has no {missing}; get the data set again{instead}.")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without a byte order mark."""
+    """Read a UTF-8 file, with or without a byte order mark; gzip is unpacked.
+
+    Where a file is not there but its gzip is, ``name.gz``, that is read.
+    """
+    zipped = path.with_name(f"{path.name}.gz")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        path = zipped if zipped.exists() and not path.exists() else path
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; get the data set again.") from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DataError(f"{path} is not valid gzip ({error}); get the file again.") from error
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); it must be a readable file."
@@ -97,14 +169,26 @@ def read_names(path: Path) -> list[str]:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    text = read_text(path)
+    return _parse(read_text(path), str(path))
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """Read a file of one or more JSON records, one a line, so that record i is on line i + 1."""
+    # Not splitlines: a string may hold U+2028 or another end of a line as it stands.
+    lines = read_text(path).rstrip().split("\n")
+    if lines == [""]:
+        raise DataError(f"{path} is empty; it must hold one JSON record a line.")
+    return [_parse(line, f"line {i} of {path}") for i, line in enumerate(lines, start=1)]
+
+
+def _parse(text: str, where: str) -> Any:
     try:
         value = json.loads(text)
         if "\\ud" in text.lower():
             # Half a surrogate pair passes json.loads, and would stop a tokenizer or a hash later.
             canonical(value).encode()
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON ({error}); get the file again.") from error
+        raise DataError(f"{where} is not valid JSON ({error}); get the file again.") from error
     return value
 
 
@@ -124,6 +208,14 @@ def items(record: object, name: str, where: str) -> list[Any]:
     found = key(record, name, list, where)
     if not found:
         raise _empty(name, where)
+    return found
+
+
+def filled(record: object, name: str, where: str) -> str:
+    """Return ``record[name]``, a string that is not blank."""
+    found = key(record, name, str, where)
+    if not found.strip():
+        raise DataError(f"{name!r} of {where} is blank; get the file again, or fill it in.")
     return found
 
 

@@ -11,7 +11,9 @@ BenchbenchError         the command line prints it without a traceback and exits
 │   └── CheckpointOverflow  its weights are finite, but what they compute is not
 ├── StoreError          the output folder is locked, unwritable, or holds a broken record
 ├── BoardError          a board.toml is wrong (file and key are named)
+├── JudgeError          a judge cannot be reached, refuses, or gives no log-probabilities
 ├── EngineError         an engine cannot serve this model or this checkpoint
+├── SandboxUnavailable  this machine cannot confine programs that models wrote
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -83,8 +85,16 @@ class BoardError(BenchbenchError):
     """A board.toml is wrong."""
 
 
+class JudgeError(BenchbenchError):
+    """A judge cannot be reached, refuses, or gives no log-probabilities."""
+
+
 class EngineError(BenchbenchError):
     """An engine cannot serve this model or this checkpoint."""
+
+
+class SandboxUnavailable(BenchbenchError):
+    """This machine cannot confine programs that models wrote."""
 
 
 class MissingExtra(BenchbenchError):

@@ -5,10 +5,13 @@ them; each is scored and written as it finishes, and a result is written when it
 """
 
 import hashlib
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import mean
 from typing import Any
 
 from benchbench import stats
@@ -42,8 +45,18 @@ class Job:
     split: TaskSplit
     prompts: Sequence[Prompt]
     """One a sample, in order; shared by all checkpoints."""
+    renderer: Renderer
+    """Renders what follows an answer, where a task has turns."""
     spec: ResultSpec
     origin: PluginOrigin
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and what may follow; further turns may fill the context."""
+        if type(self.split.task).next_turn is not Task.next_turn:
+            return self.renderer.context
+        follow = (max(p.max_new_tokens, p.longest_choice + 1) for p in self.prompts)
+        return max(len(p.tokens) + most for p, most in zip(self.prompts, follow, strict=True))
 
 
 def render(split: TaskSplit, renderer: Renderer) -> list[Prompt]:
@@ -65,8 +78,7 @@ def evaluate(
     started = time.perf_counter()
     done = [store.read_rows(job.run.run_id, job.spec) for job in jobs]
     requests = list(_requests(jobs, done))
-    total = sum(map(len, done))
-    progress(total)
+    progress(sum(map(len, done)))
     left = {n: _missing(job, done[n]) for n, job in enumerate(jobs)}
 
     def finish(number: int) -> TaskResult:
@@ -77,36 +89,98 @@ def evaluate(
         return result
 
     yield from (finish(number) for number, missing in list(left.items()) if not missing)
-    for completion in engine.complete(requests):
-        number, index = map(int, completion.id.split("/"))
+    for number, row in _rows(jobs, _answers(engine, jobs, requests)):
         job = jobs[number]
-        row = score_row(job.split.task, job.split.samples[index], job.prompts[index], completion)
         store.add_row(job.run.run_id, job.spec, row)
         done[number][row["id"]] = row
         left[number] -= 1
-        total += 1
-        progress(total)
+        progress(sum(map(len, done)))
         if not left[number]:
             yield finish(number)
     # What the engine did not answer is counted, scores 0, and keeps the result off the boards.
     yield from (finish(number) for number, missing in left.items() if missing)
 
 
-def score_row(task: Task, sample: Sample, prompt: Prompt, completion: Completion) -> dict[str, Any]:
-    """Return what is kept of one sample: raw output, extracted answer, and its scores."""
-    answers = [task.extract(text) for text in completion.texts]
-    return {
+Answer = tuple[int, int, list[Completion]]
+"""Number of a job, index of a sample, and its completions, one a turn."""
+
+
+def _answers(engine: Engine, jobs: Sequence[Job], requests: list[Request]) -> Iterator[Answer]:
+    """Yield each sample's completions when its last turn is in."""
+    turns: dict[str, list[Completion]] = {}
+    while requests:
+        following: list[Request] = []
+        asked = {request.id: request for request in requests}
+        for completion in engine.complete(requests):
+            found = turns.setdefault(completion.id, [])
+            found.append(completion)
+            number, index = map(int, completion.id.split("/"))
+            if further := _next_turn(jobs[number], index, asked[completion.id], found):
+                following.append(further)
+            else:
+                yield number, index, turns.pop(completion.id)
+        requests = following
+
+
+def _next_turn(
+    job: Job, index: int, request: Request, found: Sequence[Completion]
+) -> Request | None:
+    task, sample, protocol = job.split.task, job.split.samples[index], job.split.protocol
+    if task.ranked:
+        return None
+    outputs = [completion.texts[0] for completion in found]
+    messages = task.next_turn(sample, protocol, outputs)
+    if messages is None:
+        return None
+    prompt = job.renderer.turn(messages, protocol)
+    generation = replace(protocol.generation, max_tokens=prompt.max_new_tokens)
+    return replace(request, prompt=prompt.tokens, generation=generation)
+
+
+def _rows(jobs: Sequence[Job], answers: Iterator[Answer]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Score answers beside the generation of others, as some scores wait for a sandbox."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        scoring: dict[Future[dict[str, Any]], int] = {}
+        for number, index, completions in answers:
+            job = jobs[number]
+            prompt, sample = job.prompts[index], job.split.samples[index]
+            future = pool.submit(score_row, job.split.task, sample, prompt, completions)
+            scoring[future] = number
+            for scored in [future for future in scoring if future.done()]:
+                yield scoring.pop(scored), scored.result()
+        for scored in as_completed(list(scoring)):
+            yield scoring.pop(scored), scored.result()
+
+
+def score_row(
+    task: Task, sample: Sample, prompt: Prompt, completions: Sequence[Completion]
+) -> dict[str, Any]:
+    """Return what is kept of one sample: raw output, extracted answer, and its scores.
+
+    There is one completion, or one a turn.
+    """
+    row: dict[str, Any] = {
         "id": sample.id,
         "groups": dict(sample.groups),
         "prompt_sha256": prompt_hash(prompt),
         "prompt_tokens": len(prompt.tokens),
         "truncated": prompt.truncated,
-        "outputs": list(completion.texts),
-        "output_tokens": [len(tokens) for tokens in completion.tokens],
-        "finish_reasons": list(completion.finish_reasons),
-        "answers": answers,
         "targets": list(sample.targets),
-        "scores": dict(task.score(sample, answers)),
+    }
+    if task.ranked:
+        logprobs = completions[0].choices
+        scores = task.score_choices(sample, logprobs)
+        return row | {"choices": list(logprobs), "scores": dict(scores)}
+    outputs = [text for completion in completions for text in completion.texts]
+    tokens = [each for completion in completions for each in completion.tokens]
+    answers = [task.extract(text) for text in outputs]
+    return row | {
+        "outputs": outputs,
+        "output_tokens": [len(each) for each in tokens],
+        "unique_tokens": [len(set(each)) for each in tokens],
+        "finish_reasons": [r for completion in completions for r in completion.finish_reasons],
+        "answers": answers,
+        "scores": {} if task.judged else dict(task.score(sample, answers)),
     }
 
 
@@ -115,7 +189,7 @@ def prompt_hash(prompt: Prompt) -> str:
     return hashlib.sha256(" ".join(map(str, prompt.tokens)).encode()).hexdigest()[:16]
 
 
-def summarise(
+def means_of(
     task: Task, samples: Sequence[Sample], scores: Mapping[str, Mapping[str, float]]
 ) -> tuple[tuple[Score, ...], dict[str, dict[str, GroupScore]]]:
     """Return means with intervals, and means by group; a sample without scores counts as 0."""
@@ -166,7 +240,10 @@ def _requests(jobs: Sequence[Job], done: Sequence[Mapping[str, Any]]) -> Iterato
                     id=f"{number}/{index}",
                     checkpoint=job.run.run_id,
                     prompt=prompt.tokens,
-                    generation=job.split.protocol.generation,
+                    generation=replace(
+                        job.split.protocol.generation, max_tokens=prompt.max_new_tokens
+                    ),
+                    choices=prompt.choices,
                     seed=index,
                 )
 
@@ -183,7 +260,8 @@ def _result(
     seconds: float,
 ) -> TaskResult:
     task, samples = job.split.task, job.split.samples
-    scores, groups = summarise(task, samples, {i: row["scores"] for i, row in rows.items()})
+    found = {name: row["scores"] for name, row in rows.items()}
+    scores, groups = ((), {}) if task.judged else means_of(task, samples, found)
     return TaskResult(
         run=job.run.spec,
         spec=job.spec,
@@ -197,11 +275,19 @@ def _result(
         n_truncated=sum(row["truncated"] for row in rows.values()),
         route=job.checkpoint.route,
         parity=parity,
+        output_tokens=_mean_of(rows.values(), "output_tokens"),
+        unique_tokens=_mean_of(rows.values(), "unique_tokens"),
         samples_sha256=store.samples_sha256(job.run.run_id, job.spec),
         seconds=round(seconds, 3),
-        environment=environment(),
+        environment={**environment(), **task.environment()},
         created=now(),
     )
+
+
+def _mean_of(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
+    """Return the mean over all outputs; None where nothing was generated, or not counted."""
+    counts = [count for row in rows for count in row.get(column, ())]
+    return round(mean(counts), 3) if counts else None
 
 
 def now() -> str:

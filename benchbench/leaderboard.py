@@ -6,15 +6,19 @@ the key that differs is named with both values.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Literal
 
 from benchbench import stats
 from benchbench.errors import BoardError
 from benchbench.method import Role
 from benchbench.record import RunRecord, TaskResult
 from benchbench.specs import MethodSpec, TaskSpec, canonical
+
+Verdict = Literal["better", "worse", "unclear"]
+"""How an entry compares with the reference; ``unclear``: no difference is shown, which does not
+say that there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,15 @@ class Row:
     """Mean over samples of the mean over seeds; interval over the task's clusters."""
     seed_deviation: float | None
     """Standard deviation over seeds; None with fewer than two."""
-    difference: Interval | None
+    difference: Interval | None = None
     """To the reference method, on the same samples; None without one, and for itself."""
+    p_value: float | None = None
+    """Of the difference, two-sided, adjusted for all comparisons of the table (Holm)."""
+    detectable: float | None = None
+    """Smallest difference that these samples show 4 times in 5; None where it is not known."""
+    noise: float | None = None
+    """Smaller differences are what other seeds may give; None where neither has several."""
+    verdict: Verdict | None = None
     n: int
     trainable_parameters: int | None
     total_parameters: int | None
@@ -54,16 +65,22 @@ class Row:
 
 
 def tables(runs: Iterable[RunRecord], results: Iterable[TaskResult]) -> dict[str, list[Row]]:
-    """Return one ranked table for each task, by its label and, where needed, its parameters."""
-    by_task: dict[str, list[TaskResult]] = defaultdict(list)
-    for result in results:
-        by_task[canonical(result.spec.task)].append(result)
-    specs = [found[0].spec.task for found in by_task.values()]
+    """Return one ranked table for each task, by its title."""
     known = {run.run_id: run for run in runs}
-    return {
-        _title(found[0].spec.task, specs): rank(known, found)
-        for _, found in sorted(by_task.items())
-    }
+    return {title: rank(known, found) for title, found in by_task(results).items()}
+
+
+def by_task(results: Iterable[TaskResult]) -> dict[str, list[TaskResult]]:
+    """Return the results of each task, by its label and, where needed, its parameters.
+
+    A result without scores, which a judge has yet to give, is left out.
+    """
+    found: dict[str, list[TaskResult]] = defaultdict(list)
+    for result in results:
+        if result.scores:
+            found[canonical(result.spec.task)].append(result)
+    specs = [each[0].spec.task for each in found.values()]
+    return {_title(each[0].spec.task, specs): each for _, each in sorted(found.items())}
 
 
 def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[Row]:
@@ -81,9 +98,24 @@ def rank(runs: Mapping[str, RunRecord], results: Sequence[TaskResult]) -> list[R
     references = [found for found in entries.values() if runs[found[0].run_id].role == "reference"]
     best = max(references, key=lambda found: mean(r.primary.value for r in found), default=None)
     rows = [
-        _row(label, runs, found, best) for label, found in zip(named, entries.values(), strict=True)
+        _compare(_row(label, runs, found), found, best)
+        for label, found in zip(named, entries.values(), strict=True)
     ]
-    return sorted(rows, key=lambda row: -row.score.value)
+    return sorted(_with_verdicts(rows), key=lambda row: -row.score.value)
+
+
+def verdict(difference: Interval, p_value: float, noise: float | None) -> Verdict:
+    """Say what a difference shows: its sign, if everything that could explain it away fails to.
+
+    That is chance over the table's comparisons (the adjusted p-value), chance in this one (the
+    interval), and other seeds (the noise floor, where it is known).
+    """
+    low, high = difference.low, difference.high
+    if low is None or high is None or low <= 0 <= high:
+        return "unclear"
+    if p_value > stats.ALPHA or abs(difference.value) <= (noise or 0.0):
+        return "unclear"
+    return "better" if difference.value > 0 else "worse"
 
 
 def refuse_incomparable(results: Sequence[TaskResult]) -> None:
@@ -102,6 +134,8 @@ def refuse_incomparable(results: Sequence[TaskResult]) -> None:
             "task": result.spec.task,
             "data": result.spec.data,
             "precision": [result.spec.engine.dtype, result.spec.engine.device],
+            "judge": result.spec.judge,
+            "opponent": result.spec.opponent.partition(":")[0],
         }
         if result.route != "transformers":  # which is served by no other engine
             shared["engine"] = result.spec.engine
@@ -130,10 +164,8 @@ def _row(
     label: str,
     runs: Mapping[str, RunRecord],
     found: Sequence[TaskResult],
-    reference: Sequence[TaskResult] | None,
 ) -> Row:
-    groups = _seed_mean(found)
-    estimate = stats.micro_mean(list(groups.values()))
+    estimate = stats.micro_mean(list(_seed_mean(found).values()))
     costs = [cost for r in found if (cost := runs[r.run_id].cost) is not None]
     artefact = runs[found[0].run_id].artefact
     differences = [r.parity.max_difference for r in found if r.parity is not None]
@@ -146,7 +178,6 @@ def _row(
         run_ids=tuple(sorted(r.run_id for r in found)),
         score=Interval(value=estimate.value, low=estimate.low, high=estimate.high),
         seed_deviation=stdev(each) if len(each) > 1 else None,
-        difference=_difference(groups, found, reference),
         n=found[0].n,
         trainable_parameters=costs[0].trainable_parameters if costs else None,
         total_parameters=costs[0].total_parameters if costs else None,
@@ -159,15 +190,31 @@ def _row(
     )
 
 
-def _difference(
-    groups: Mapping[str, stats.Group],
-    found: Sequence[TaskResult],
-    reference: Sequence[TaskResult] | None,
-) -> Interval | None:
+def _compare(row: Row, found: Sequence[TaskResult], reference: Sequence[TaskResult] | None) -> Row:
+    """Return a row with what its comparison gives alone, its p-value not yet adjusted."""
     if reference is None or reference is found:
-        return None
-    estimate = stats.paired_difference(groups, _seed_mean(reference))
-    return Interval(value=estimate.value, low=estimate.low, high=estimate.high)
+        return row
+    groups, others = _seed_mean(found), _seed_mean(reference)
+    estimate = stats.paired_difference(groups, others)
+    return replace(
+        row,
+        difference=Interval(value=estimate.value, low=estimate.low, high=estimate.high),
+        p_value=stats.p_value(groups, others),
+        detectable=stats.detectable(estimate.error),
+        noise=stats.noise_floor(*([r.primary.value for r in each] for each in (found, reference))),
+    )
+
+
+def _with_verdicts(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield the rows with p-values adjusted for the whole table, and verdicts."""
+    adjusted = iter(stats.holm([row.p_value for row in rows if row.p_value is not None]))
+    for row in rows:
+        if row.difference is None:
+            yield row
+        else:
+            p_value = next(adjusted)
+            given = verdict(row.difference, p_value, row.noise)
+            yield replace(row, p_value=p_value, verdict=given)
 
 
 def _seed_mean(found: Sequence[TaskResult]) -> dict[str, stats.Group]:

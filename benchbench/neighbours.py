@@ -28,4 +28,5 @@ def references(
 
 
 def _compared(result: TaskResult) -> str:
-    return canonical([asdict(result.run.model), asdict(replace(result.spec, checkpoint=""))])
+    spec = replace(result.spec, checkpoint="", opponent="")
+    return canonical([asdict(result.run.model), asdict(spec)])

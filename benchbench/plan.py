@@ -1,6 +1,6 @@
 """What a request comes to: every default filled in, every sample read, nothing run yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -33,7 +33,7 @@ class Grid:
     methods: tuple[MethodSpec, ...]
     tasks: tuple[TaskSpec, ...]
     train_on: TaskSpec | None = None
-    """None: the first of the tasks."""
+    """None: the first of the tasks that can be trained on."""
     seeds: tuple[int, ...] = (42,)
     train: Mapping[str, Any] = field(default_factory=dict)
     """Changes to the defaults of TrainSpec."""
@@ -65,8 +65,9 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     # Cheap checks first: a misspelt name should not wait for a model or a data set.
     if not grid.tasks:
         raise BadParameter("no task is given; name one, such as --tasks super-ni.")
-    train_task = registry.resolve_task(grid.train_on or grid.tasks[0])
-    tests = {canonical(spec): spec for spec in map(registry.resolve_task, grid.tasks)}
+    named_tasks = [spec for named in grid.tasks for spec in registry.expand_task(named)]
+    tests = {canonical(spec): spec for spec in map(registry.resolve_task, named_tasks)}
+    train_task = registry.resolve_task(grid.train_on or _to_train_on(named_tasks, registry))
     methods = [(registry.method(spec), spec) for spec in _with_base(grid.methods, registry)]
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
@@ -85,6 +86,16 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     )
 
 
+def _to_train_on(tasks: Sequence[TaskSpec], registry: Registry) -> TaskSpec:
+    for spec in tasks:
+        if "train" in registry.task(spec).splits:
+            return spec
+    raise BadParameter(
+        f"{', '.join(spec.name for spec in tasks)} cannot be trained on; name with --train-on a "
+        "task that can, such as super-ni (`benchbench list tasks` shows their splits)."
+    )
+
+
 def _trained_on(training: TaskSplit) -> TaskSpec:
     """Return what a run says of its training task: what only evaluation heeds is at its default."""
     unheeded = {
@@ -100,9 +111,18 @@ def read_split(
 ) -> TaskSplit:
     """Read one split of a resolved task; raises DataError for whatever is wrong with it."""
     task = registry.task(spec)
+    if split not in task.splits:
+        wanted = "--train-on a task to train on" if split == "train" else "--tasks one to score"
+        raise BadParameter(
+            f"task {spec.name!r} has no {split} split, only {', '.join(task.splits)}; name with "
+            f"{wanted}."
+        )
     data = find_data(task, data_root)
+    protocol = registry.protocol(spec)
     try:
         samples = tuple(task.samples(split, data))
+        if split == "test":
+            samples = tuple(task.select(samples, protocol))
     except BenchbenchError:
         raise
     except Exception as error:  # a stranger's task may raise anything
@@ -119,7 +139,7 @@ def read_split(
     return TaskSplit(
         task=task,
         spec=spec,
-        protocol=registry.protocol(spec),
+        protocol=protocol,
         samples=samples,
         data=DataSpec(source=data.source, digest=digest_samples(samples)),
     )
@@ -132,10 +152,12 @@ def _check_samples(task: Task, samples: tuple[Sample, ...]) -> None:
         if sample.id in known:
             raise DataError(f"task {task.name!r} has two samples {sample.id!r}; ids must differ.")
         known.add(sample.id)
-        if not sample.targets or sample.groups.keys() != samples[0].groups.keys():
+        no_target = not sample.targets and not task.judged and "test" in task.splits
+        no_choice = task.ranked and len(sample.choices) < 2
+        if no_target or no_choice or sample.groups.keys() != samples[0].groups.keys():
             raise DataError(
-                f"sample {sample.id!r} of task {task.name!r} has no reference, or other kinds of "
-                "groups than the first; every sample needs both."
+                f"sample {sample.id!r} of task {task.name!r} has no reference, no choices to rank, "
+                "or other kinds of groups than the first; every sample needs what its task scores."
             )
     if task.cluster and task.cluster not in samples[0].groups:
         raise DataError(

@@ -1,17 +1,20 @@
 """What a run would do: requests, tokens, and what the store has already. Writes nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchbench import evaluate
 from benchbench.engines import choose_engine, engine_spec
 from benchbench.hardware import precision
 from benchbench.plan import TaskSplit, make_plan
-from benchbench.prompt import Renderer
+from benchbench.prompt import Prompt, Renderer
 from benchbench.record import EngineSpec, RunRecord
 from benchbench.registry import Registry
-from benchbench.run import RunRequest, result_spec, run_labels
+from benchbench.run import RunRequest, result_spec
 from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store
+from benchbench.task import Generation
+from benchbench.training import run_labels
 
 TO_DO = "to do"
 IN_STORE = "in store"
@@ -23,10 +26,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     name, _ = choose_engine(request.engine, plan.model.folder)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model.folder)
-    tokens = {
-        canonical(split.spec): sum(len(p.tokens) for p in evaluate.render(split, renderer))
-        for split in plan.tests
-    }
+    prompts = {canonical(split.spec): evaluate.render(split, renderer) for split in plan.tests}
     names = run_labels(plan)
     records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
     return [
@@ -34,11 +34,20 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         | {
             "label": names[spec.id],
             "train_samples": len(plan.training.samples) if spec.train else 0,
-            "prompt_tokens": tokens[canonical(split.spec)],
+            **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
         }
         for spec in plan.runs
         for split in plan.tests
     ]
+
+
+def _tokens(generation: Generation, prompts: Sequence[Prompt]) -> dict[str, int]:
+    """Count what the engine reads and may generate; a choice that is ranked is read."""
+    new = sum(prompt.max_new_tokens for prompt in prompts if not prompt.choices)
+    return {
+        "prompt_tokens": sum(len(prompt.tokens) for prompt in prompts),
+        "most_new_tokens": new * generation.n,
+    }
 
 
 def _row(
@@ -55,7 +64,6 @@ def _row(
         "data": split.data.source,
         "engine": engine.name,
         "requests": len(split.samples),
-        "most_new_tokens": len(split.samples) * split.protocol.generation.max_tokens,
     }
 
 

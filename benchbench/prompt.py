@@ -1,14 +1,14 @@
 """Turns a sample into token ids: the one place, for training and evaluation alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench.errors import ModelError
-from benchbench.task import Message, Protocol, Sample, Task
+from benchbench.errors import DataError, ModelError
+from benchbench.task import Fits, Form, Message, Protocol, Sample, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +18,26 @@ class Prompt:
     tokens: tuple[int, ...]
     truncated: bool
     """Whether it was cut to the token limit."""
+    max_new_tokens: int
+    """What may be generated: the protocol's maximum, or what the model's context leaves."""
+    choices: tuple[tuple[int, ...], ...] = ()
+    """Tokens of the continuations to rank, where the task ranks them."""
+
+    @property
+    def longest_choice(self) -> int:
+        """Tokens in the longest choice; 0 without any."""
+        return max(map(len, self.choices), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A prompt with the completion to learn, end-of-sequence token included."""
+    """What is trained on: a prompt and all that follows, of which answers are learned."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
+    """From the first token that is learned on; each answer ends in the end-of-sequence token."""
+    read: tuple[tuple[int, int], ...] = ()
+    """Spans (start, end) of the completion that are read only: what is said between answers."""
 
 
 @dataclass(frozen=True)
@@ -59,39 +71,116 @@ class Renderer:
 
     def prompt(self, task: Task, sample: Sample, protocol: Protocol) -> Prompt:
         """Render a sample's prompt within the protocol's limit and the model's context."""
+        choices = sample.choices if task.ranked else ()
+        longest = max((len(self._encode_text(text)) for text in choices), default=0)
+        limit = self.prompt_limit(protocol) - longest
+        messages = task.prompt(sample, protocol, self._fits(protocol, limit))
+        return replace(
+            self._prompt(messages, protocol, limit),
+            choices=tuple(self._continuation(messages, protocol.form, text) for text in choices),
+        )
+
+    def ranking(
+        self, messages: Sequence[Message], choices: Sequence[str]
+    ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """Return the tokens of a conversation, whole, and of what may follow it.
+
+        By the model's chat template, or where it has none in the form of Tülu.
+        """
+        form: Form = "chat" if self.tokenizer.chat_template else "tulu"
+        found = tuple(self._continuation(messages, form, choice) for choice in choices)
+        return tuple(self._encode(messages, form)), found
+
+    def turn(self, messages: Sequence[Message], protocol: Protocol) -> Prompt:
+        """Render the conversation up to a further answer."""
+        return self._prompt(messages, protocol, self.prompt_limit(protocol))
+
+    def example(self, task: Task, sample: Sample, protocol: Protocol) -> Example:
+        """Render a training sample; the reference is drawn by the sample's id, not by the run.
+
+        The prompt is cut as in the evaluation. An answer is cut to the length that is generated,
+        and the whole to what the model takes, or to the longest prompt and answer together.
+        """
         limit = self.prompt_limit(protocol)
+        messages = task.conversation(
+            sample, protocol, self._fits(protocol, limit), Random(sample.id)
+        )
+        first, *others = _answers(messages, sample)
+        prompt = self._prompt(messages[:first], protocol, limit)
+        completion = self._answer(messages, first, protocol)
+        read: list[tuple[int, int]] = []
+        before = first
+        for answer in others:
+            between = self._between(messages, before, answer, protocol.form)
+            read.append((len(completion), len(completion) + len(between)))
+            completion += [*between, *self._answer(messages, answer, protocol)]
+            before = answer
+        longest = min(self.context, limit + protocol.generation.max_tokens)
+        completion = completion[: longest - len(prompt.tokens)]
+        return Example(prompt=prompt.tokens, completion=tuple(completion), read=tuple(read))
 
-        def fits(text: str) -> bool:
-            return len(self._encode([Message(role="user", content=text)], protocol)) <= limit
+    def prompt_limit(self, protocol: Protocol) -> int:
+        """Return the longest prompt in tokens.
 
-        tokens = self._encode(task.prompt(sample, protocol, fits), protocol)
+        It leaves room for the completion; but in a model with a short context, prompt and
+        completion may take half of it each.
+        """
+        room = max(self.context - protocol.generation.max_tokens, self.context // 2)
+        return min(room, protocol.max_prompt_tokens or room)
+
+    def _prompt(self, messages: Sequence[Message], protocol: Protocol, limit: int) -> Prompt:
+        tokens = self._encode(messages, protocol.form)
         truncated = len(tokens) > limit
         if truncated:
             tokens = tokens[:limit] if protocol.cut == "right" else tokens[-limit:]
-        return Prompt(tokens=tuple(tokens), truncated=truncated)
+        most = min(protocol.generation.max_tokens, self.context - len(tokens))
+        return Prompt(tokens=tuple(tokens), truncated=truncated, max_new_tokens=most)
 
-    def example(self, task: Task, sample: Sample, protocol: Protocol) -> Example:
-        """Render a training sample; the reference is drawn by the sample's id, not by the run."""
-        text = task.target(sample, Random(sample.id))
-        tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        tokens = [*tokens[: protocol.generation.max_tokens - 1], self.tokenizer.eos_token_id]
-        return Example(prompt=self.prompt(task, sample, protocol).tokens, completion=tuple(tokens))
+    def _fits(self, protocol: Protocol, limit: int) -> Fits:
+        return lambda text: (
+            len(self._encode([Message(role="user", content=text)], protocol.form)) <= limit
+        )
 
-    def prompt_limit(self, protocol: Protocol) -> int:
-        """Return the longest prompt, in tokens, that leaves room for the completion."""
-        room = self.context - protocol.generation.max_tokens
-        if room < 1:
+    def _answer(self, messages: Sequence[Message], answer: int, protocol: Protocol) -> list[int]:
+        """Return the tokens of an answer, and the end of sequence."""
+        text = messages[answer].content
+        stem = messages[answer - 1].content if messages[answer - 1].role == "assistant" else ""
+        if stem and not stem[-1].isspace() and not text[:1].isspace():
+            text = f" {text}"  # what goes on with "Answer:"
+        most = min(protocol.generation.max_tokens, self.context // 2)
+        return [*self._encode_text(text)[: most - 1], self.tokenizer.eos_token_id]
+
+    def _between(
+        self, messages: Sequence[Message], before: int, answer: int, form: Form
+    ) -> list[int]:
+        """Return the tokens after one answer's end up to the next answer."""
+        head = self._text(messages[:before], form) + messages[before].content
+        head += self.tokenizer.eos_token
+        whole = self._text(messages[:answer], form)
+        if not whole.startswith(head):
             raise ModelError(
-                f"the model takes {self.context} tokens and the protocol generates "
-                f"{protocol.generation.max_tokens}, which leaves no room for a prompt; choose a "
-                "model with a longer context."
+                "the model's chat template writes earlier answers in another way than new ones, so "
+                "conversations of several turns cannot be trained on; train under a protocol of "
+                "another form, such as tulu."
             )
-        return min(room, protocol.max_prompt_tokens or room)
+        return self._encode_text(whole[len(head) :])
 
-    def _encode(self, messages: Sequence[Message], protocol: Protocol) -> list[int]:
-        if protocol.chat:
-            return self._encode_chat(messages)
-        tokens = self._tokenize("".join(m.content for m in messages))
+    def _continuation(
+        self, messages: Sequence[Message], form: Form, choice: str
+    ) -> tuple[int, ...]:
+        """Return a choice's tokens, as they are when it stands behind the prompt."""
+        head = self._encode(messages, form)
+        text = self._text(messages, form) + choice
+        whole = self._encode_text(text) if form == "chat" else self._tokenize(text)
+        if whole[: len(head)] == head and len(whole) > len(head):
+            return tuple(whole[len(head) :])
+        return tuple(self._encode_text(choice))
+
+    def _encode(self, messages: Sequence[Message], form: Form) -> list[int]:
+        text = self._text(messages, form)
+        if form == "chat":  # the template writes the special tokens itself
+            return self._encode_text(text)
+        tokens = self._tokenize(text)
         # Some tokenizers end every text; a prompt must stay open for its completion.
         return tokens[:-1] if tokens and tokens[-1] == self.tokenizer.eos_token_id else tokens
 
@@ -100,17 +189,51 @@ class Renderer:
         tokens: list[int] = self.tokenizer(text)["input_ids"]
         return tokens
 
-    def _encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def _encode_text(self, text: str) -> list[int]:
+        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
+
+    def _text(self, messages: Sequence[Message], form: Form) -> str:
+        """Return a conversation as text, open for the next answer or for the rest of the last."""
+        if form == "chat":
+            return self._chat(messages)
+        end = self.tokenizer.eos_token
+        *before, last = messages
+        closed = [(m.role, m.content + end * (m.role == "assistant")) for m in before]
+        if form == "text":
+            return "".join(content for _, content in [*closed, (last.role, last.content)])
+        text = "".join(f"<|{role}|>\n{content}\n" for role, content in closed)
+        if last.role == "assistant":
+            return f"{text}<|assistant|>\n{last.content}"
+        return f"{text}<|{last.role}|>\n{last.content}\n<|assistant|>\n"
+
+    def _chat(self, messages: Sequence[Message]) -> str:
         if not self.tokenizer.chat_template:
             raise ModelError(
                 "the model's tokenizer has no chat template and the protocol needs one; choose a "
                 "protocol without chat, or add a chat_template to its tokenizer_config.json."
             )
-        text = self.tokenizer.apply_chat_template(
+        stem = messages[-1].role == "assistant"
+        text: str = self.tokenizer.apply_chat_template(
             [{"role": m.role, "content": m.content} for m in messages],
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=not stem,
+            continue_final_message=stem,
         )
-        # The template writes the special tokens itself.
-        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return tokens
+        return text
+
+
+def _answers(messages: Sequence[Message], sample: Sample) -> list[int]:
+    """Return the places of the answers; before one may stand the stem it goes on from."""
+    ends = [*messages[1:], Message(role="user", content="")]
+    found = [
+        n
+        for n, (message, after) in enumerate(zip(messages, ends, strict=True))
+        if message.role == "assistant" and after.role != "assistant"
+    ]
+    if not found or found[0] == 0:
+        raise DataError(
+            f"sample {sample.id!r} is a conversation without an answer, or begins with one; it "
+            "must begin with a message of the user and hold an answer."
+        )
+    return found

@@ -6,7 +6,7 @@ Schema history (raise SCHEMA when a field changes its meaning or goes away):
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,14 @@ from benchbench.method import Role
 from benchbench.specs import DataSpec, Precision, RunSpec, TaskSpec, digest
 
 SCHEMA = 1
+
+REFERENCE = "reference"
+"""The answers of the reference method, of the same model and seed if there are some."""
+DATA_SET = "data-set"
+"""Answers that come with the data set."""
+
+JUDGED = ("judge", "opponent")
+"""What only a judged result depends on."""
 
 Status = Literal["done", "diverged", "out_of_memory", "skipped", "failed"]
 
@@ -143,6 +151,27 @@ class GroupScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeSpec:
+    """Who judged, and how; judgements of judges that differ never stand in one table."""
+
+    model: str
+    """Name it is asked for by, or the base model's."""
+    revision: str = "unknown"
+    """What pins it, as far as anybody said; an endpoint may change its model unnoticed."""
+    served_by: str
+    """``endpoint``, or the engine with its version and precision."""
+    top_logprobs: int | None = None
+    """Likeliest tokens an endpoint is asked for; None where every label's probability is known."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of each request, such as ``chat_template_kwargs``."""
+    wording: str
+    """SHA-256 of what it is asked."""
+    both_orders: bool = True
+    version: int = 1
+    """Raise it whenever the same answers would be read differently."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResultSpec:
     """Everything a result depends on beside its checkpoint; two that may differ are kept apart."""
 
@@ -151,11 +180,17 @@ class ResultSpec:
     engine: EngineSpec
     checkpoint: str
     """The artefact's SHA-256."""
+    judge: JudgeSpec | None = None
+    """None: the outputs of a judged task, which nobody judged yet, or a task without a judge."""
+    opponent: str = ""
+    """Whose answers a judge compared with: ``DATA_SET``, or ``REFERENCE:`` and the SHA-256 of the
+    artefact that gave them."""
 
     @property
     def key(self) -> str:
         """Name of the result's folder within its run."""
-        return f"{self.task.label}-v{self.task.version}-{digest(self, 8)}"
+        plain = {k: v for k, v in asdict(self).items() if k not in JUDGED or self.judge}
+        return f"{self.task.label}-v{self.task.version}-{digest(plain, 8)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +216,10 @@ class TaskResult:
     """How the checkpoint was served; empty in records that are older than this field."""
     parity: Parity | None
     """None: not checked, so not publishable."""
+    output_tokens: float | None = None
+    """Mean length of the completions; None in a task that generates nothing."""
+    unique_tokens: float | None = None
+    """Mean number of different tokens in a completion (arXiv 2306.04751, section 5)."""
     samples_sha256: str
     """Of the samples.jsonl beside this record."""
     seconds: float
@@ -192,6 +231,11 @@ class TaskResult:
     @property
     def run_id(self) -> str:
         return self.run.id
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are scores; the outputs of a judged task have none before a judge."""
+        return bool(self.scores)
 
     @property
     def clusters(self) -> Mapping[str, GroupScore]:

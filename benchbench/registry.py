@@ -147,6 +147,17 @@ class Registry:
         params = {f.name: getattr(task, f.name) for f in fields(task)}
         return TaskSpec(name=spec.name, protocol=protocol, version=task.version, params=params)
 
+    def expand_task(self, spec: TaskSpec) -> list[TaskSpec]:
+        """Return the tasks that a name stands for: one, or those of a family that have a test."""
+        family = sorted(
+            name
+            for name, task in self.tasks.items()
+            if task.family == spec.name and "test" in task.splits
+        )
+        if spec.name in self.tasks or not family:
+            return [spec]
+        return [replace(spec, name=name) for name in family]
+
     def protocol(self, spec: TaskSpec) -> Protocol:
         """Return the protocol a resolved spec names; raises BadParameter."""
         known: Mapping[str, Protocol] = self._find("task", spec.name).protocols
@@ -160,7 +171,8 @@ class Registry:
         known: Mapping[str, Any] = getattr(self, f"{kind}s")
         if name not in known:
             note = "".join(f" Note: {plugin}" for plugin in self.broken)
-            raise UnknownName(kind, name, known, note)
+            families = {task.family for task in self.tasks.values()} if kind == "task" else set()
+            raise UnknownName(kind, name, [*known, *families], note)
         return known[name]
 
 
@@ -256,6 +268,16 @@ def _check_item(kind: str, item: Any) -> None:
             raise TypeError(f"register_{kind}s gave {item!r}, which does not say its {fact}")
     if kind != "model" and (left := sorted(item.__abstractmethods__)):
         raise TypeError(f"register_{kind}s gave {item!r}, which lacks {', '.join(left)}")
+    if kind == "task" and (lacking := _unscored(item)):
+        raise TypeError(f"register_tasks gave {item!r}, which lacks {lacking}")
+
+
+def _unscored(task: type[Task]) -> str | None:
+    """Return the method by which a task would have to score, where it has none."""
+    if "test" not in task.splits or task.judged:
+        return None
+    wanted = "score_choices" if task.ranked else "score"
+    return wanted if getattr(task, wanted) is getattr(Task, wanted) else None
 
 
 def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:

@@ -4,16 +4,16 @@ The only module that knows the order. Each step takes what the store lacks and l
 that a command that was killed goes on where it stopped.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchbench import evaluate, train
+from benchbench import evaluate
 from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.errors import StoreError
 from benchbench.hardware import precision
-from benchbench.leaderboard import labels
+from benchbench.judge.opening import open_judge
+from benchbench.judging import Unjudged, judge_all
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
@@ -23,6 +23,7 @@ from benchbench.reporter import Reporter
 from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store, set_aside
+from benchbench.training import Loaded, train_missing
 
 Wanted = tuple[RunRecord, TaskSplit, ResultSpec]
 """A run, a task, and the key of its result."""
@@ -36,10 +37,10 @@ class RunRequest:
     store: Store
     engine: str = "auto"
     data_root: Path | None = None
-    plugins: tuple[str, ...] = ()
-    """Modules, or absolute paths of files, to load beside the installed plugins."""
-    no_plugins: tuple[str, ...] = ()
+    loaded: Loaded = field(default_factory=Loaded)
     retry_failed: bool = False
+    judge: str = ""
+    """``NAME@URL`` or a model of our own; empty: outputs of judged tasks wait for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class Report:
     results: tuple[TaskResult, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     """Run id -> why its checkpoint is not served."""
+    unjudged: Unjudged = field(default_factory=dict)
+    """Run id -> why its outputs are not judged."""
     killed: tuple[RunSpec, ...] = ()
     """Runs whose training somebody ended; the same command goes on with them."""
     neighbours: tuple[tuple[RunRecord, TaskResult], ...] = ()
@@ -71,6 +74,7 @@ class Report:
         return (
             fine
             and not self.refused
+            and not self.unjudged
             and not self.killed
             and all(r.publishable for r in self.results)
         )
@@ -87,24 +91,56 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         store.runs(), store.results()  # a broken record is told before the work, not after it
         if request.retry_failed:
             _set_failed_aside(plan, spec, store)
-        _train_missing(plan, request, registry, reporter)
+        train_missing(plan, store, request.loaded, registry, reporter)
         runs = _records(plan, store)
         _tell_of_changed_files(runs, registry, reporter)
         refused = _evaluate_missing(plan, spec, runs, store, registry, reporter)
-    results = tuple(
-        found
-        for record, _, key in _wanted(plan, spec, runs)
-        if (found := store.result(record.run_id, key)) is not None
-    )
+        results = _results(plan, spec, runs, store)
+        judged, unjudged = _judge(plan, results, runs, request, registry, reporter)
+    results = (*results, *judged)
     return Report(
         plan=plan,
         engine=spec,
         runs=runs,
         results=results,
         refused=refused,
+        unjudged=unjudged,
         killed=tuple(s for s in plan.runs if s.id not in {r.run_id for r in runs}),
         neighbours=references(results, store),
     )
+
+
+def _results(
+    plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord], store: Store
+) -> tuple[TaskResult, ...]:
+    found = (store.result(record.run_id, key) for record, _, key in _wanted(plan, engine, runs))
+    return tuple(result for result in found if result is not None)
+
+
+def _judge(
+    plan: Plan,
+    results: Sequence[TaskResult],
+    runs: Sequence[RunRecord],
+    request: RunRequest,
+    registry: Registry,
+    reporter: Reporter,
+) -> tuple[tuple[TaskResult, ...], Unjudged]:
+    """Have the outputs of judged tasks judged, where somebody was named who does."""
+    splits = [split for split in plan.tests if split.task.judged]
+    outputs = [result for result in results if not result.is_scored and result.publishable]
+    if not splits or not outputs:
+        return (), {}
+    if not request.judge:
+        reporter.say(
+            f"{', '.join(split.spec.label for split in splits)}: outputs are not judged; name a "
+            "judge with --judge NAME@URL or --judge MODEL, and the same command goes on"
+        )
+        return (), {}
+    own = {record.run_id for record in runs if record.role == "reference"}
+    rivals = [result for result in outputs if result.run_id in own]
+    rivals += [result for _, result in references(results, request.store)]
+    with open_judge(request.judge, registry.models, request.engine) as judge:
+        return judge_all(splits, outputs, rivals, judge, request.store, reporter)
 
 
 def _records(plan: Plan, store: Store) -> tuple[RunRecord, ...]:
@@ -159,75 +195,6 @@ def _tell_of_changed_files(
             )
 
 
-def _train_missing(plan: Plan, request: RunRequest, registry: Registry, reporter: Reporter) -> None:
-    store = request.store
-    missing = [spec for spec in plan.runs if store.run(spec.id) is None]
-    examples = store.folder / f".examples-{plan.training.data.digest[:12]}.safetensors"
-    if any(spec.train for spec in missing):
-        renderer = Renderer.of(plan.model.folder)
-        split = plan.training
-        train.write_examples(
-            examples, [renderer.example(split.task, s, split.protocol) for s in split.samples]
-        )
-    names = run_labels(plan)
-    for spec in missing:
-        record = _train_one(spec, names[spec.id], examples, plan, request, registry, reporter)
-        if record is None:
-            break
-        store.add_run(record)
-        # From here on the record answers; what only an unfinished training needs can go.
-        shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
-    examples.unlink(missing_ok=True)
-
-
-def run_labels(plan: Plan) -> dict[str, str]:
-    """Name the runs of a plan, by id, as shortly as tells them apart."""
-    named = labels([spec.method for spec in plan.runs])
-    return {
-        spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
-    }
-
-
-def _train_one(
-    spec: RunSpec,
-    label: str,
-    examples: Path,
-    plan: Plan,
-    request: RunRequest,
-    registry: Registry,
-    reporter: Reporter,
-) -> RunRecord | None:
-    """Train a run; None where somebody ended it, which says nothing of the method."""
-    job = train.TrainJob(
-        spec=spec,
-        model=plan.model.folder,
-        examples=examples if spec.train else None,
-        folder=request.store.run_folder(spec.id),
-        origin=registry.origins["method", spec.method.name],
-        plugins=request.plugins,
-        no_plugins=request.no_plugins,
-    )
-    verb = "training" if spec.train else "measuring"
-    with reporter.bar(f"{verb} {label}", 0) as update:
-        outcome = train.train(job, lambda p: update(p.step, p.steps, _loss(p.loss)))
-    if outcome.status != "done":
-        reporter.say(f"{label}: {outcome.status}: {outcome.reason}")
-    if outcome.killed:
-        reporter.say("the same command again goes on from here")
-        return None
-    return RunRecord(
-        spec=spec,
-        status=outcome.status,
-        reason=outcome.reason,
-        role=registry.methods[spec.method.name].role,
-        origin=registry.origins["method", spec.method.name],
-        cost=outcome.cost,
-        artefact=outcome.artefact,
-        environment=outcome.environment,
-        created=evaluate.now(),
-    )
-
-
 def _evaluate_missing(
     plan: Plan,
     engine: EngineSpec,
@@ -279,6 +246,7 @@ def _jobs(
             checkpoint=checkpoints[record.run_id],
             split=split,
             prompts=prompts[canonical(split.spec)],
+            renderer=renderer,
             spec=spec,
             origin=registry.origins["task", split.spec.name],
         )
@@ -295,7 +263,3 @@ def result_spec(split: TaskSplit, engine: EngineSpec, record: RunRecord) -> Resu
         engine=engine_for(artefact.route, engine) if artefact else engine,
         checkpoint=artefact.sha256 if artefact else "",
     )
-
-
-def _loss(value: float | None) -> str:
-    return "" if value is None else f"loss {value:.3f}"

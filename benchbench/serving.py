@@ -82,10 +82,7 @@ def _left(jobs: Sequence[Job], refused: Refused, store: Store) -> list[Job]:
 
 
 def _settings(model: Path, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
-    longest = max(
-        max(len(prompt.tokens) for prompt in job.prompts) + job.split.protocol.generation.max_tokens
-        for job in jobs
-    )
+    longest = max(job.longest for job in jobs)
     return EngineSettings(model=model, precision=engine.dtype, max_tokens=max(longest, 128))
 
 

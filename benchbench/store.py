@@ -69,10 +69,10 @@ class Store:
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return the record of a run, or None where it has not ended yet."""
-        return read_record(self.run_folder(run_id) / "run.json", RunRecord)
+        return read_record(self.run_path(run_id), RunRecord)
 
     def result(self, run_id: str, spec: ResultSpec) -> TaskResult | None:
-        return read_record(self.result_folder(run_id, spec) / "result.json", TaskResult)
+        return read_record(self.result_path(run_id, spec), TaskResult)
 
     def runs(self) -> list[RunRecord]:
         return read_records(self.folder.glob(f"{RUN_ID}/run.json"), RunRecord)
@@ -82,11 +82,17 @@ class Store:
             self.folder.glob(f"{RUN_ID}/tasks/*-v*-{'[0-9a-f]' * 8}/result.json"), TaskResult
         )
 
+    def run_path(self, run_id: str) -> Path:
+        return self.run_folder(run_id) / "run.json"
+
+    def result_path(self, run_id: str, spec: ResultSpec) -> Path:
+        return self.result_folder(run_id, spec) / "result.json"
+
     def add_run(self, record: RunRecord) -> Path:
-        return write_record(self.run_folder(record.run_id) / "run.json", record)
+        return write_record(self.run_path(record.run_id), record)
 
     def add_result(self, result: TaskResult) -> Path:
-        return write_record(self.result_folder(result.run_id, result.spec) / "result.json", result)
+        return write_record(self.result_path(result.run_id, result.spec), result)
 
     def checkpoint(self, record: RunRecord) -> Checkpoint:
         """Return a run's checkpoint after checking that its files are the ones it left."""
@@ -150,10 +156,19 @@ def write_record(path: Path, record: RunRecord | TaskResult) -> Path:
     if path.exists():
         raise StoreError(f"{str(path)!r} exists already; records are never overwritten.")
     text = json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False)
+    return _write_whole(path, f"{text}\n".encode())
+
+
+def copy_record(source: Path, path: Path) -> Path:
+    """Copy a record as it is: what an older benchbench wrote keeps its bytes."""
+    return _write_whole(path, source.read_bytes())
+
+
+def _write_whole(path: Path, content: bytes) -> Path:
     part = path.with_suffix(".part")
     with _writing(path):
-        with part.open("w") as file:
-            file.write(text + "\n")
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)

@@ -10,6 +10,10 @@ from typing import Any, ClassVar, Literal
 from benchbench.specs import DataSource
 
 Split = Literal["train", "test"]
+Form = Literal["text", "chat", "tulu"]
+"""How a conversation becomes text: its contents as they stand, by the model's chat template, or as
+Tülu and the study write it for any model: ``<|user|>``, new line, content, new line and so on
+(arXiv 2306.04751, appendix A)."""
 Fits = Callable[[str], bool]
 """Tells whether a prompt's text still fits the protocol's token limit."""
 
@@ -29,8 +33,11 @@ class Sample:
     id: str
     """Unique within the task and the same in every run."""
     input: str
-    targets: tuple[str, ...]
-    """References; the first one is used where only one can be."""
+    targets: tuple[str, ...] = ()
+    """References; the first one is used where only one can be. Only a judged task, and one that is
+    never tested on, may have none."""
+    choices: tuple[str, ...] = ()
+    """Continuations of the prompt, each with its leading space, where the task ranks them."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """Kind of group -> name, e.g. ``{"task": "task020", "category": "Answerability"}``."""
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -56,8 +63,8 @@ class Protocol:
     generation: Generation
     shots: int = 0
     """Demonstrations in the prompt."""
-    chat: bool = True
-    """Whether messages go through the model's chat template, or stand as they are."""
+    form: Form = "chat"
+    """How messages become text."""
     max_prompt_tokens: int | None = None
     """None: whatever the model's context leaves beside the completion."""
     cut: Literal["left", "right"] = "left"
@@ -96,6 +103,12 @@ class Task(ABC):
     """The primary one of the metrics that ``score`` returns; all lie in [0, 1]."""
     chance: ClassVar[float] = 0.0
     """What guessing scores on the primary metric."""
+    splits: ClassVar[tuple[Split, ...]] = ("train", "test")
+    """What ``samples`` can give."""
+    ranked: ClassVar[bool] = False
+    """Whether each sample's choices are ranked by likelihood, instead of generating."""
+    judged: ClassVar[bool] = False
+    """Whether a judge compares the outputs with a reference's, instead of ``score``."""
     evaluation_only: ClassVar[tuple[str, ...]] = ()
     """Parameters that change what is evaluated and nothing of the training samples: runs that
     differ in them alone are the same run."""
@@ -106,9 +119,36 @@ class Task(ABC):
     def samples(self, split: Split, data: Data) -> Iterable[Sample]:
         """Yield the samples of a split, always in the same order."""
 
+    def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
+        """Return the test samples that a protocol runs; default: all."""
+        return samples
+
     def prompt(self, sample: Sample, protocol: Protocol, fits: Fits) -> Sequence[Message]:
-        """Return the conversation up to the answer; default: the input as one user message."""
+        """Return the conversation up to the answer; default: the input as one user message.
+
+        A last message of the assistant is the beginning of the answer, which the model goes on
+        with.
+        """
         return [Message(role="user", content=sample.input)]
+
+    def next_turn(
+        self, sample: Sample, protocol: Protocol, outputs: Sequence[str]
+    ) -> Sequence[Message] | None:
+        """Return the whole conversation up to the next answer, given the outputs so far.
+
+        Default: None, there is no further turn. A task with turns generates one output a turn.
+        """
+        return None
+
+    def conversation(
+        self, sample: Sample, protocol: Protocol, fits: Fits, random: Random
+    ) -> Sequence[Message]:
+        """Return what is trained on: the messages of the assistant are learned, the others read.
+
+        Default: the prompt of the evaluation, and then the target.
+        """
+        target = Message(role="assistant", content=self.target(sample, random))
+        return [*self.prompt(sample, protocol, fits), target]
 
     def target(self, sample: Sample, random: Random) -> str:
         """Return the reference to train on; default: the first."""
@@ -118,6 +158,20 @@ class Task(ABC):
         """Return the answer within a completion; default: all of it without outer white space."""
         return completion.strip()
 
-    @abstractmethod
+    def environment(self) -> Mapping[str, str]:
+        """Return what else a score depends on, such as the sandbox; it is put into the record."""
+        return {}
+
     def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
-        """Score the extracted answers of one sample: metric -> value in [0, 1]."""
+        """Score the extracted answers of one sample: metric -> value in [0, 1].
+
+        Answers are the ``n`` completions, or one a turn. Called from several threads at once.
+        """
+        raise NotImplementedError
+
+    def score_choices(self, sample: Sample, logprobs: Sequence[float]) -> Mapping[str, float]:
+        """Score a ranked sample: metric -> value in [0, 1].
+
+        ``logprobs`` are ln p(choice | prompt), summed over a choice's tokens, one a choice.
+        """
+        raise NotImplementedError

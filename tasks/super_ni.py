@@ -36,7 +36,7 @@ def tk_instruct(summary: str, shots: int) -> Protocol:
         summary=summary,
         generation=Generation(max_tokens=128),
         shots=shots,
-        chat=False,
+        form="text",
         max_prompt_tokens=1024,
         cut="right",
     )

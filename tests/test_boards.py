@@ -1,12 +1,16 @@
 """The boards in the repository are what their records say, and records find their way to them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from benchbench.cli import app
+from benchbench.cli.boards import page
+from benchbench.leaderboard import tables
+from tests.toys import result, run_record
 
 ROOT = Path(__file__).parent.parent
 BOARDS = sorted(path.parent for path in (ROOT / "leaderboards").glob("*/board.toml"))
@@ -43,6 +47,26 @@ def test_a_boards_records_are_those_of_a_run_of_it(board: Path, tmp_path: Path) 
         assert (empty / path.relative_to(board)).read_bytes() == path.read_bytes()
     again = benchbench("leaderboard", "submit", str(empty), "--out", str(store))
     assert "0 new records" in again
+
+
+def test_each_table_of_a_page_tells_of_its_own_task() -> None:
+    run = run_record("whole")
+    first = result(run, 0.5, 0.6)
+    second = result(run, 0.5, 0.6, 0.7)
+    task = replace(first.spec.task, name="shout", version=7)
+    second = replace(second, spec=replace(second.spec, task=task))
+    results = [first, second]
+    text = page("toys", "Toys", tables([run], results), results)
+    echo, shout = text.split("## ")[1:]
+    assert "n = 8" in echo and "task version 1," in echo
+    assert "n = 12" in shout and "task version 7," in shout
+
+
+def test_a_page_explains_comparisons_only_where_there_are_some() -> None:
+    runs = [run_record("whole"), run_record("part")]
+    results = [result(run, 0.5, 0.6) for run in runs]
+    assert "comparisons of the table (1)" in page("toys", "Toys", tables(runs, results), results)
+    assert "p-value" not in page("toys", "Toys", tables(runs, results[1:]), results[1:])
 
 
 def test_there_is_a_board() -> None:

@@ -1,28 +1,38 @@
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from benchbench import Data, Sample, Task
 from benchbench.engines import Request
-from benchbench.evaluate import Job, evaluate, summarise
+from benchbench.evaluate import Job, evaluate, means_of, render
 from benchbench.plan import TaskSplit, read_split
-from benchbench.prompt import Prompt
+from benchbench.prompt import Prompt, Renderer
 from benchbench.record import Checkpoint, ResultSpec, RunRecord, TaskResult
 from benchbench.specs import TaskSpec
 from benchbench.store import Store
-from tests.toys import ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
+from tests.toy_tasks import Judged, Ranked, Toy, Turns
+from tests.toys import DATA, ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
 
 SPLIT = read_split(registry(), registry().resolve_task(TaskSpec(name="echo")), "test", None)
-PROMPTS = [Prompt(tokens=(number,), truncated=number == 0) for number in range(6)]
+PROMPTS = [Prompt(tokens=(number,), truncated=number == 0, max_new_tokens=4) for number in range(6)]
+
+RENDERER = Renderer(None, context=64)
 
 
-def job(run: RunRecord, split: TaskSplit = SPLIT) -> Job:
+def job(run: RunRecord, split: TaskSplit = SPLIT, renderer: Renderer = RENDERER) -> Job:
     assert run.artefact is not None
     sha256 = run.artefact.sha256
+    prompts = PROMPTS
+    if split is not SPLIT:
+        prompts = render(split, renderer)
     return Job(
         run=run,
         checkpoint=Checkpoint(run_id=run.run_id, route="base", sha256=sha256, folder=Path()),
         split=split,
-        prompts=PROMPTS,
+        prompts=prompts,
+        renderer=renderer,
         spec=ResultSpec(task=split.spec, data=split.data, engine=ENGINE, checkpoint=sha256),
         origin=ORIGIN,
     )
@@ -115,10 +125,97 @@ def test_rows_keep_output_answer_and_targets(tmp_path: Path) -> None:
 def test_means_are_over_samples_groups_and_by_group() -> None:
     task = Echo()
     scores = {s.id: {"same": float(s.groups["kind"] == "even")} for s in SPLIT.samples[:4]}
-    means, groups = summarise(task, SPLIT.samples, scores)
+    means, groups = means_of(task, SPLIT.samples, scores)
     by_mean = {(s.metric, s.mean): s for s in means}
     assert by_mean["same", "micro"].value == 0.5
     assert by_mean["same", "macro"].n == 2
     assert means[0].metric == "same"
     assert groups["kind"]["even"].means["same"] == 1.0
     assert groups["kind"]["odd"].n == 3
+
+
+@pytest.fixture(scope="module")
+def renderer(tiny_model: Path) -> Renderer:
+    return Renderer.of(tiny_model)
+
+
+def split_of(task: Task) -> TaskSplit:
+    protocol = task.protocols["say"]
+    samples = tuple(task.samples("test", Data(name="", folder=Path(), source="sample")))
+    spec = TaskSpec(name=task.name, protocol="say")
+    return TaskSplit(task=task, spec=spec, protocol=protocol, samples=samples, data=DATA)
+
+
+def test_choices_are_ranked_and_nothing_is_generated(renderer: Renderer, tmp_path: Path) -> None:
+    ranks = job(run_record(), split_of(Ranked()), renderer)
+    engine = ToyEngine(lambda request: (-1.0, -2.0) if request.id.endswith("1") else (-2.0, -1.0))
+    (result,) = results(engine, Store(tmp_path), ranks)
+    assert result.primary.value == pytest.approx(1 / 3)
+    assert (result.output_tokens, result.unique_tokens) == (None, None)
+    for request in engine.requests:
+        assert [renderer.tokenizer.decode(list(c)) for c in request.choices] == [" yes", " no"]
+    row = Store(tmp_path).read_rows(result.run_id, result.spec)["sample 1"]
+    assert row["choices"] == [-1.0, -2.0]
+    assert ranks.longest == max(request.length for request in engine.requests)
+
+
+def test_a_second_turn_follows_each_answer(renderer: Renderer, tmp_path: Path) -> None:
+    turns = job(run_record(), split_of(Turns()), renderer)
+    engine = ToyEngine(
+        lambda r: "yes" if "again" in renderer.tokenizer.decode(list(r.prompt)) else "first"
+    )
+    (result,) = results(engine, Store(tmp_path), turns)
+    assert result.primary.value == 1.0
+    rows = Store(tmp_path).read_rows(result.run_id, result.spec)
+    assert [row["outputs"] for row in rows.values()] == [["first", "yes"]] * 3
+    assert turns.longest == renderer.context
+    second = renderer.tokenizer.decode(list(engine.requests[-1].prompt))
+    assert second.startswith("<s>sample") and second.endswith("first</s>again")
+
+
+def test_a_sample_whose_second_turn_is_missing_is_asked_from_the_start(
+    renderer: Renderer, tmp_path: Path
+) -> None:
+    turns = job(run_record(), split_of(Turns()), renderer)
+    silent = ToyEngine(lambda r: None if "again" in renderer.tokenizer.decode(r.prompt) else "no")
+    (result,) = results(silent, Store(tmp_path / "silent"), turns)
+    assert (result.n_missing, result.publishable) == (3, False)
+    assert Store(tmp_path / "silent").read_rows(result.run_id, result.spec) == {}
+
+
+def test_a_judged_task_is_not_scored_here(renderer: Renderer, tmp_path: Path) -> None:
+    judged = job(run_record(), split_of(Judged()), renderer)
+    (result,) = results(ToyEngine(lambda r: "words"), Store(tmp_path), judged)
+    assert (result.scores, result.groups, result.n_missing) == ((), {}, 0)
+    assert (result.output_tokens, result.unique_tokens) == (1.0, 1.0)
+
+
+def test_scoring_goes_on_beside_generation(renderer: Renderer, tmp_path: Path) -> None:
+    """The engine is asked for the next completion before the last one has its score."""
+    released = Event()
+
+    class Slow(Toy):
+        def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
+            assert released.wait(60)
+            return {"right": 1.0}
+
+    def answer(request: Request) -> str:
+        if request.id.endswith("/0"):  # the last one that is asked for
+            released.set()
+        return "yes"
+
+    (result,) = results(
+        ToyEngine(answer), Store(tmp_path), job(run_record(), split_of(Slow()), renderer)
+    )
+    assert result.primary.value == 1.0
+
+
+def test_what_a_score_depends_on_is_in_the_record(renderer: Renderer, tmp_path: Path) -> None:
+    class Boxed(Toy):
+        def environment(self) -> Mapping[str, str]:
+            return {"sandbox": "strong"}
+
+    split = job(run_record(), split_of(Boxed()), renderer)
+    (result,) = results(ToyEngine(lambda r: "yes"), Store(tmp_path), split)
+    assert result.environment["sandbox"] == "strong"
+    assert "python" in result.environment

@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchbench import stats
 from benchbench.errors import BoardError
-from benchbench.leaderboard import rank, tables, to_json
+from benchbench.leaderboard import Interval, Row, by_task, rank, tables, to_json, verdict
+from benchbench.record import TaskResult
 from tests.toys import PARITY, TRAIN, result, run_record
 
 BASE, FULL, PART = run_record("untuned"), run_record("whole"), run_record("part")
@@ -100,8 +102,102 @@ def test_one_task_with_two_parameters_has_two_tables() -> None:
     assert set(tables([PART], [first, second])) == {"echo@say size=1", "echo@say size=2"}
 
 
+def seeded(method: str, *scores: float) -> list[TaskResult]:
+    """Results of a method's seeds, each with one score on eight groups."""
+    return [
+        result(run_record(method, seed), *[score] * 8) for seed, score in enumerate(scores, start=1)
+    ]
+
+
+def ranked(*found: TaskResult) -> dict[str, Row]:
+    runs = {r.run_id: run_record(r.run.method.name, r.run.seed) for r in found}
+    return {row.label: row for row in rank(runs, found)}
+
+
+def test_p_values_are_adjusted_for_the_comparisons_of_the_table() -> None:
+    mixed = (0.7, 0.5, 0.7, 0.5, 0.7, 0.5, 0.6, 0.6)
+    full, part, base = result(FULL, *[0.6] * 8), result(PART, *mixed), result(BASE, *[0.1] * 8)
+    alone = ranked(full, base)["untuned"]
+    assert alone.p_value == 2 / 2**8
+    rows = ranked(full, part, base)
+    assert rows["untuned"].p_value == 2 * 2 / 2**8
+    assert (rows["untuned"].verdict, rows["part"].verdict) == ("worse", "unclear")
+    assert rows["part"].p_value == 1.0
+    reference = rows["whole"]
+    assert (reference.p_value, reference.verdict, reference.detectable) == (None, None, None)
+
+
+def test_what_could_be_shown_is_known_where_the_groups_differ() -> None:
+    rows = ranked(result(FULL, *[0.6] * 8), result(PART, *[0.7, 0.5] * 4), result(BASE, *[0.1] * 8))
+    # Differences of ±0.1 in eight groups.
+    assert rows["part"].detectable == pytest.approx(2.8016 * 0.1 / 8**0.5, rel=0.03)
+    assert rows["untuned"].detectable is None
+
+
+def test_what_other_seeds_may_give_shows_no_difference() -> None:
+    rows = ranked(*seeded("whole", 0.4, 0.6), *seeded("part", 0.3, 0.5))
+    part = rows["part"]
+    assert part.difference is not None and part.difference.high == pytest.approx(-0.1)
+    assert part.p_value == 2 / 2**8
+    assert part.noise == pytest.approx(stats.noise_floor([0.3, 0.5], [0.4, 0.6]))
+    assert part.verdict == "unclear"
+
+
+def test_seeds_that_agree_show_a_difference() -> None:
+    rows = ranked(*seeded("whole", 0.60, 0.61), *seeded("part", 0.30, 0.31))
+    assert rows["part"].verdict == "worse"
+
+
+def test_one_seed_each_has_no_noise_floor() -> None:
+    rows = ranked(*seeded("whole", 0.6), *seeded("part", 0.7))
+    assert rows["part"].noise is None
+    assert rows["part"].verdict == "better"
+
+
+def test_right_and_wrong_answers_are_compared_by_mcnemar() -> None:
+    first = result(FULL, *[1.0] * 25, *[0.0] * 5, n=1)
+    second = result(PART, *[1.0] * 4, *[0.0] * 21, *[1.0] * 5, n=1)
+    assert ranked(first, second)["part"].p_value == stats.mcnemar(21, 5)
+
+
+@pytest.mark.parametrize(
+    ("ends", "p_value", "noise", "expected"),
+    [
+        ((0.01, 0.05), 0.01, None, "better"),
+        ((0.01, 0.05), 0.05, 0.02, "better"),
+        ((-0.05, -0.01), 0.01, 0.02, "worse"),
+        ((0.01, 0.05), 0.051, None, "unclear"),
+        ((-0.01, 0.07), 0.01, None, "unclear"),
+        ((0.0, 0.06), 0.01, None, "unclear"),
+        ((-0.05, -0.01), 0.01, 0.031, "unclear"),
+        ((None, None), 0.01, None, "unclear"),
+    ],
+)
+def test_a_verdict_needs_all_three(
+    ends: tuple[float | None, float | None], p_value: float, noise: float | None, expected: str
+) -> None:
+    low, high = ends
+    value = 0.03 if low is None or low >= -0.01 else -0.03
+    assert verdict(Interval(value=value, low=low, high=high), p_value, noise) == expected
+
+
+def test_equal_results_are_unclear() -> None:
+    part = ranked(result(FULL, *[0.6] * 8), result(PART, *[0.6] * 8))["part"]
+    assert (part.p_value, part.verdict) == (1.0, "unclear")
+
+
+def test_results_without_scores_stand_in_no_table() -> None:
+    scored, judged = result(FULL, 0.5), result(PART, 0.5, scores=())
+    assert [row.label for row in tables(RUNS.values(), [scored, judged])["echo@say"]] == ["whole"]
+    assert tables(RUNS.values(), [judged]) == by_task([judged]) == {}
+
+
 def test_a_board_is_plain_data() -> None:
     found = tables(RUNS.values(), [result(FULL, 0.5, 0.6), result(PART, 0.5, 0.6)])
     data = to_json("Toys", found)
     assert data["unit"] == "proportion"
-    assert [row["label"] for row in data["tables"]["echo@say"]] == ["whole", "part"]
+    first, second = data["tables"]["echo@say"]
+    assert (first["label"], second["label"]) == ("whole", "part")
+    assert first["verdict"] is None
+    assert (second["verdict"], second["p_value"], second["noise"]) == ("unclear", 1.0, None)
+    assert second["detectable"] is None

@@ -1,13 +1,16 @@
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchbench import MethodSpec, TaskSpec
-from benchbench.errors import BadParameter, ModelError, UnknownName
+from benchbench import Data, MethodSpec, Sample, Task, TaskSpec
+from benchbench.data import digest_samples
+from benchbench.errors import BadParameter, DataError, ModelError, UnknownName
 from benchbench.plan import Grid, Plan, make_plan, read_split
 from benchbench.registry import Registry
 from tests import toys
+from tests.toy_tasks import Corpus, Judged, Ranked, Toy
 
 GRID = Grid(
     model="toy",
@@ -18,7 +21,15 @@ GRID = Grid(
 
 
 def plan(grid: Grid, model: Path) -> Plan:
-    return make_plan(grid, toys.registry(model), None, "float32")
+    found = toys.registry(model, (Toy, Ranked, Judged, Corpus, Unseen))
+    return make_plan(grid, found, None, "float32")
+
+
+class Unseen(Toy):
+    """Never trained on."""
+
+    name = "unseen"
+    splits = ("test",)
 
 
 def test_the_untuned_model_comes_first_and_once(tiny_model: Path) -> None:
@@ -72,6 +83,8 @@ def test_what_only_evaluation_heeds_does_not_change_the_runs(
 def test_no_stock_task_trains_on_what_only_evaluation_heeds() -> None:
     registry = Registry.load()
     for name, cls in registry.tasks.items():
+        if "train" not in cls.splits or cls.embedded is None:
+            continue
         for key in cls.evaluation_only:
             specs = [TaskSpec(name=name), TaskSpec(name=name, params={key: 1})]
             splits = [
@@ -96,6 +109,11 @@ def test_training_settings_are_typed(tiny_model: Path) -> None:
         ({"train": {"epoch": "1"}}, BadParameter, "no setting epoch; it has: epochs"),
         ({"train": {"epochs": "many"}}, BadParameter, "epochs is 'many'; it must be float"),
         ({"train": {"batch_size": "0"}}, BadParameter, "batch_size is 0"),
+        ({"tasks": (TaskSpec(name="corpus"),)}, BadParameter, "no test split, only train; name"),
+        ({"tasks": (TaskSpec(name="unseen"),)}, BadParameter, "unseen cannot be trained on"),
+        ({"train_on": TaskSpec(name="unseen")}, BadParameter, "no train split, only test; name"),
+        ({"tasks": (TaskSpec(name="toys"),)}, UnknownName, "did you mean 'toy'"),
+        ({"tasks": (TaskSpec(name="toy", protocol="x"),)}, BadParameter, "no protocol 'x'"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -103,3 +121,60 @@ def test_mistakes_are_one_sentence(
 ) -> None:
     with pytest.raises(error, match=message):
         plan(replace(GRID, **changes), tiny_model)  # type: ignore[arg-type]
+
+
+def test_a_family_stands_for_its_tasks_that_can_be_tested_on(tiny_model: Path) -> None:
+    class Kin(Toy):
+        name = "kin"
+        family = "kinship"
+
+    class Cousin(Kin):
+        name = "cousin"
+        splits = ("test",)
+
+    class Ancestor(Kin):
+        name = "ancestor"
+        splits = ("train",)
+
+    found = toys.registry(tiny_model, (Kin, Cousin, Ancestor))
+    family = replace(GRID, tasks=(TaskSpec(name="kinship", protocol="say"), TaskSpec(name="kin")))
+    made = make_plan(family, found, None, "float32")
+    assert [split.spec.label for split in made.tests] == ["cousin@say", "kin@say"]
+    # Not the first of them, which cannot be trained on.
+    assert made.training.spec.name == "kin"
+
+
+def test_a_protocol_selects_the_test_samples_and_no_training_samples(tiny_model: Path) -> None:
+    made = plan(replace(GRID, tasks=(TaskSpec(name="toy"),)), tiny_model)
+    assert [len(split.samples) for split in (*made.tests, made.training)] == [2, 3]
+    assert made.tests[0].data.digest != made.training.data.digest
+
+
+def test_samples_lack_nothing_that_their_task_scores(tiny_model: Path) -> None:
+    def lacking(**changes: object) -> type[Task]:
+        class Lacking(Toy):
+            name = "lacking"
+            ranked = bool(changes.pop("ranked", False))
+            judged = bool(changes.pop("judged", False))
+
+            def samples(self, split: str, data: Data) -> Iterable[Sample]:
+                for sample in Toy().samples(split, data):
+                    yield replace(sample, **changes)  # type: ignore[arg-type]
+
+            def score_choices(self, *_: object) -> dict[str, float]:
+                return {}
+
+        return Lacking
+
+    grid = replace(GRID, tasks=(TaskSpec(name="lacking"),))
+    for bad in (lacking(targets=()), lacking(ranked=True, choices=(" one",))):
+        with pytest.raises(DataError, match="'sample 0' of task 'lacking' has no reference"):
+            make_plan(grid, toys.registry(tiny_model, (bad,)), None, "float32")
+    good = lacking(targets=(), judged=True)
+    assert make_plan(grid, toys.registry(tiny_model, (good,)), None, "float32").tests
+
+
+def test_choices_are_part_of_the_data(tiny_model: Path) -> None:
+    samples = list(Toy().samples("test", Data(name="", folder=Path(), source="sample")))
+    without = [replace(sample, choices=()) for sample in samples]
+    assert digest_samples(samples) != digest_samples(without)

@@ -1,20 +1,29 @@
 from pathlib import Path
+from random import Random
 
 import pytest
 from transformers import AutoTokenizer
 
-from benchbench import Generation, Protocol, Sample
-from benchbench.errors import ModelError
+from benchbench import Generation, Message, Protocol, Sample
+from benchbench.errors import DataError, ModelError
 from benchbench.prompt import Renderer
+from benchbench.task import Fits
+from tests.toy_tasks import Corpus, Ranked
 from tests.toys import Echo
 
 TASK = Echo()
 SAMPLE = Sample(id="1", input="the cat sat on the mat", targets=("the dog", "ran"))
 CHAT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{{ '<answer>' }}"
 
+TURNS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+    "{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
 
 def protocol(**changes: object) -> Protocol:
-    values = {"summary": "", "generation": Generation(max_tokens=6), "chat": False}
+    values = {"summary": "", "generation": Generation(max_tokens=6), "form": "text"}
     return Protocol(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -51,11 +60,15 @@ def test_a_prompt_of_just_the_limit_is_whole(renderer: Renderer) -> None:
     assert renderer.prompt(TASK, SAMPLE, protocol(max_prompt_tokens=length - 1)).truncated
 
 
-def test_prompt_and_completion_fit_the_model(tiny_model: Path) -> None:
-    narrow = Renderer(AutoTokenizer.from_pretrained(tiny_model), context=9)
-    assert len(narrow.prompt(TASK, SAMPLE, protocol()).tokens) == 3
-    with pytest.raises(ModelError, match="leaves no room"):
-        narrow.prompt(TASK, SAMPLE, protocol(generation=Generation(max_tokens=9)))
+@pytest.mark.parametrize("most", [3, 6, 40])
+def test_prompt_and_completion_fit_the_model(most: int, tiny_model: Path) -> None:
+    """A completion that is longer than half of a short context leaves the prompt the other half."""
+    narrow = Renderer(AutoTokenizer.from_pretrained(tiny_model), context=10)
+    prompt = narrow.prompt(TASK, SAMPLE, protocol(generation=Generation(max_tokens=most)))
+    assert len(prompt.tokens) == max(10 - most, 5)
+    assert prompt.max_new_tokens == min(most, 10 - len(prompt.tokens))
+    example = narrow.example(TASK, SAMPLE, protocol(generation=Generation(max_tokens=most)))
+    assert len(example.prompt) + len(example.completion) <= 10
 
 
 def test_training_sees_the_prompt_of_the_evaluation(renderer: Renderer) -> None:
@@ -81,13 +94,13 @@ def test_chat_goes_through_the_template_and_gets_no_second_start(tiny_model: Pat
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.chat_template = CHAT
     renderer = Renderer(tokenizer, context=512)
-    prompt = renderer.prompt(TASK, SAMPLE, protocol(chat=True))
+    prompt = renderer.prompt(TASK, SAMPLE, protocol(form="chat"))
     assert text(renderer, prompt.tokens) == "<user>the cat sat on the mat<answer>"
 
 
 def test_chat_without_a_template_is_one_sentence(renderer: Renderer) -> None:
     with pytest.raises(ModelError, match="has no chat template"):
-        renderer.prompt(TASK, SAMPLE, protocol(chat=True))
+        renderer.prompt(TASK, SAMPLE, protocol(form="chat"))
 
 
 def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path, tiny_model: Path) -> None:
@@ -96,3 +109,101 @@ def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path, tiny_model: Path) ->
     (tmp_path / "tokenizer_config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot be read"):
         Renderer.of(tmp_path)
+
+
+USER, ANSWER = (Message(role="user", content="the cat"), Message(role="assistant", content="sat"))
+
+
+def test_the_tulu_form_needs_no_template(renderer: Renderer) -> None:
+    first = renderer.turn([USER], protocol(form="tulu"))
+    assert text(renderer, first.tokens) == "<s><|user|>\nthe cat\n<|assistant|>\n"
+    second = renderer.turn([USER, ANSWER, USER], protocol(form="tulu"))
+    assert text(renderer, second.tokens) == (
+        "<s><|user|>\nthe cat\n<|assistant|>\nsat</s>\n<|user|>\nthe cat\n<|assistant|>\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "end"),
+    [
+        ("text", "the cat on the mat sat"),
+        ("tulu", "<|assistant|>\nsat"),
+        ("chat", "<assistant>sat"),
+    ],
+)
+def test_a_stem_stays_open(form: str, end: str, tiny_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = CHAT
+    messages = [Message(role="user", content="the cat on the mat "), ANSWER]
+    prompt = Renderer(tokenizer, context=512).turn(messages, protocol(form=form))
+    assert tokenizer.decode(list(prompt.tokens)).endswith(end)
+
+
+class Stemmed(Echo):
+    """Begins its answers."""
+
+    def prompt(self, sample: Sample, protocol: Protocol, fits: Fits) -> list[Message]:
+        return [USER, Message(role="assistant", content="Answer:")]
+
+
+def test_what_goes_on_from_a_stem_is_learned_and_the_stem_is_read(renderer: Renderer) -> None:
+    example = renderer.example(Stemmed(), SAMPLE, protocol(form="tulu"))
+    assert text(renderer, example.prompt).endswith("<|assistant|>\nAnswer:")
+    assert text(renderer, example.completion) == " the dog</s>"
+
+
+@pytest.mark.parametrize("form", ["text", "tulu", "chat"])
+def test_of_several_turns_the_answers_are_learned(form: str, tiny_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = TURNS
+    renderer = Renderer(tokenizer, context=512)
+    wanted = protocol(form=form, generation=Generation(max_tokens=100))
+    example = renderer.example(Corpus(), SAMPLE, wanted)
+    learned = list(example.completion)
+    for start, stop in reversed(example.read):
+        del learned[start:stop]
+    assert tokenizer.decode(learned) == "sat</s>the mat</s>"
+    whole = tokenizer.decode([*example.prompt, *example.completion])
+    messages = list(Corpus().conversation(SAMPLE, wanted, lambda text: True, Random(0)))
+    # What is trained on is what the next turn of an evaluation would begin with.
+    assert tokenizer.decode(list(renderer.turn([*messages, USER], wanted).tokens)).startswith(whole)
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(tiny_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = CHAT  # it ends no answer
+    with pytest.raises(ModelError, match="writes earlier answers in another way"):
+        Renderer(tokenizer, context=512).example(Corpus(), SAMPLE, protocol(form="chat"))
+
+
+def test_a_long_conversation_is_cut_at_its_end(renderer: Renderer) -> None:
+    generous = protocol(form="tulu", generation=Generation(max_tokens=100))
+    whole = renderer.example(Corpus(), SAMPLE, generous)
+    short = Renderer(renderer.tokenizer, context=len(whole.prompt) + 9)
+    cut = short.example(Corpus(), SAMPLE, generous)
+    assert len(cut.prompt) + len(cut.completion) <= short.context
+    assert cut.completion == whole.completion[: len(cut.completion)]
+
+
+class Mute(Echo):
+    """Never answers."""
+
+    def conversation(
+        self, sample: Sample, protocol: Protocol, fits: Fits, random: Random
+    ) -> list[Message]:
+        return [USER]
+
+
+def test_a_conversation_without_an_answer_is_one_sentence(renderer: Renderer) -> None:
+    with pytest.raises(DataError, match="sample '1' is a conversation without an answer"):
+        renderer.example(Mute(), SAMPLE, protocol(form="tulu"))
+
+
+def test_choices_are_tokens_behind_the_prompt_and_have_room(renderer: Renderer) -> None:
+    sample = Sample(id="1", input="the cat sat on the mat", choices=(" ran", " sat on the mat"))
+    prompt = renderer.prompt(Ranked(), sample, protocol(generation=Generation(max_tokens=1)))
+    for choice, tokens in zip(sample.choices, prompt.choices, strict=True):
+        assert text(renderer, (*prompt.tokens, *tokens)) == f"<s>{sample.input}{choice}"
+    narrow = Renderer(renderer.tokenizer, context=len(prompt.tokens) + 1)
+    cut = narrow.prompt(Ranked(), sample, protocol(generation=Generation(max_tokens=1)))
+    assert len(cut.tokens) + cut.longest_choice + 1 <= narrow.context

@@ -181,6 +181,23 @@ def test_a_broken_module_of_a_package_leaves_its_neighbours(
     ]
 
 
+@pytest.mark.parametrize(("facts", "lacking"), [("", "score"), ("ranked = True", "score_choices")])
+def test_a_task_that_cannot_score_is_a_broken_plugin(
+    facts: str, lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from benchbench import Task, hookimpl\n"
+        "class Mute(Task):\n"
+        "    name = family = data_set = metric = 'mute'\n    protocols = {}\n"
+        f"    {facts}\n    def samples(self, split, data):\n        return []\n"
+        "@hookimpl\ndef register_tasks():\n    return [Mute]\n"
+    )
+    write_plugin(tmp_path, f"mute_{lacking}", text, monkeypatch)
+    found = Registry.load(extra=[f"mute_{lacking}"])
+    assert "mute" not in found.tasks
+    assert found.broken[0].cause.endswith(f"which lacks {lacking}")
+
+
 def test_parameters_tell_type_and_default() -> None:
     assert parameters(Toy)["size"] == ("int", 3)
     assert parameters(Toy)["ratio"] == ("float | None", None)

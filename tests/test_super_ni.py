@@ -149,7 +149,7 @@ def test_the_protocols_are_the_published_ones() -> None:
     assert list(SuperNI.protocols) == ["definition", "def-pos2"]
     assert (DEFINITION.shots, DEF_POS2.shots) == (0, 2)
     for each in (DEFINITION, DEF_POS2):
-        assert (each.max_prompt_tokens, each.cut, each.chat) == (1024, "right", False)
+        assert (each.max_prompt_tokens, each.cut, each.form) == (1024, "right", "text")
         assert (each.generation.max_tokens, each.generation.temperature) == (128, 0.0)
 
 

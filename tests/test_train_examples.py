@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from benchbench.prompt import Example
-from benchbench.train import read_examples
+from benchbench.train import read_examples, write_examples
 from benchbench.train.examples import IGNORED, collate, plan
 from tests.toy_jobs import TRAIN, examples, some_examples
 
@@ -31,6 +31,20 @@ def test_only_completions_are_learned_their_end_included() -> None:
         "attention_mask": [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]],
         "labels": [[IGNORED] * 3 + [7, 1], [IGNORED, 8, 1, IGNORED, IGNORED]],
     }
+
+
+def test_what_is_said_between_answers_is_read_and_survives_the_file(tmp_path: Path) -> None:
+    rows = [
+        Example(prompt=(0,), completion=(8, 1)),
+        Example(prompt=(0, 5), completion=(7, 1, 6, 6, 9, 1), read=((2, 4),)),
+        Example(prompt=(0,), completion=(8, 1, 2, 8, 1, 3, 8), read=((2, 3), (5, 6))),
+    ]
+    write_examples(tmp_path / "examples.safetensors", rows)
+    kept = read_examples(tmp_path / "examples.safetensors")
+    assert list(kept) == rows
+    labels = collate(kept[1:])["labels"].tolist()
+    no = IGNORED
+    assert labels == [[no, no, 7, 1, no, no, 9, 1], [no, 8, 1, no, 8, 1, no, 8]]
 
 
 def test_an_epoch_sees_every_sample_once_in_batches_of_like_length() -> None:

@@ -107,7 +107,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr("benchbench.run.train.train", found.train)
+    monkeypatch.setattr("benchbench.training.train.train", found.train)
     monkeypatch.setattr("benchbench.serving.open_engine", found.open_engine)
     for module in ("run", "preview"):
         monkeypatch.setattr(f"benchbench.{module}.choose_engine", lambda *_: ("toy", "a toy"))

@@ -59,8 +59,8 @@ class Echo(Task):
     metric = "same"
     cluster = "kind"
     protocols: ClassVar[Mapping[str, Protocol]] = {
-        "say": Protocol(summary="the input", generation=Generation(max_tokens=4), chat=False),
-        "loud": Protocol(summary="in capitals", generation=Generation(max_tokens=4), chat=False),
+        "say": Protocol(summary="the input", generation=Generation(max_tokens=4), form="text"),
+        "loud": Protocol(summary="in capitals", generation=Generation(max_tokens=4), form="text"),
     }
 
     samples_each: int = 3
@@ -112,8 +112,9 @@ class Part(Method):
 class Toys:
     """A plugin with all toys; its model is a folder."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, tasks: Iterable[type[Task]]) -> None:
         self.model = model
+        self.tasks = tasks
 
     @hookimpl
     def register_methods(self) -> Iterable[type[Method]]:
@@ -125,19 +126,19 @@ class Toys:
 
     @hookimpl
     def register_tasks(self) -> Iterable[type[Task]]:
-        return [Echo]
+        return [Echo, *self.tasks]
 
 
-def registry(model: Path = Path("nowhere")) -> Registry:
+def registry(model: Path = Path("nowhere"), tasks: Iterable[type[Task]] = ()) -> Registry:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
-    manager.register(Toys(model), "toys")
+    manager.register(Toys(model, tasks), "toys")
     return Registry.of(manager, {"toys": ORIGIN})
 
 
 @dataclass
 class ToyEngine:
-    """Answers with what `answer` returns for a checkpoint and a prompt; None is no answer."""
+    """Answers with what `answer` returns for a request; None is no answer."""
 
     answer: Any
     spec: EngineSpec = ENGINE
@@ -157,7 +158,9 @@ class ToyEngine:
         for request in reversed(requests):  # out of order, as engines do
             self.requests.append(request)
             text = self.answer(request)
-            if text is not None:
+            if request.choices:
+                yield Completion(id=request.id, choices=tuple(text))
+            elif text is not None:
                 yield Completion(
                     id=request.id, texts=(text,), tokens=((1,),), finish_reasons=("stop",)
                 )

@@ -28,11 +28,10 @@ def submit(
 ) -> None:
     """Copy the records of a board's runs from --out into the board's folder."""
     from benchbench.board import Membership, read_board
-    from benchbench.store import Store, write_record
+    from benchbench.store import Store, copy_record
 
     members = Membership.of(read_board(board), load_registry(no_plugin), data)
     store = Store(out)
-    runs = {run.run_id: run for run in store.runs()}
     results = [result for result in store.results() if result in members]
     copied = 0
     for result in results:
@@ -40,9 +39,13 @@ def submit(
             typer.echo(f"left out {result.run_id}: not publishable (parity or missing samples)")
             continue
         folder = board / "records" / result.run_id
-        for record, name in ((runs[result.run_id], "run"), (result, result.spec.key)):
+        paths = {
+            "run": store.run_path(result.run_id),
+            result.spec.key: store.result_path(result.run_id, result.spec),
+        }
+        for name, path in paths.items():
             if not (folder / f"{name}.json").exists():
-                write_record(folder / f"{name}.json", record)
+                copy_record(path, folder / f"{name}.json")
                 copied += 1
     typer.echo(f"{len(results)} results of the board in {out}, {copied} new records copied")
 
@@ -83,31 +86,54 @@ def page(
 ) -> str:
     """Return a board's README.md."""
     from benchbench.cli.tables import SCORE_COLUMNS, markdown, score_rows
+    from benchbench.leaderboard import by_task
 
     parts = [
         f"# {escape(title)}",
         "",
         f"Built by `benchbench leaderboard build leaderboards/{name}`.",
     ]
+    found = by_task(results)
     for label, rows in ranked.items():
-        result = next(r for r in results if r.run_id in rows[0].run_ids)
-        engine = result.spec.engine
         parts += [
             "",
             f"## {escape(label)}",
             "",
-            f"{result.metric} ×100 on {result.run.model.name}, n = {result.n}, "
-            f"data: {result.spec.data.source}, task version {result.spec.task.version}, served by "
-            f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
-            f"95 %, bootstrapped over each {result.cluster}; “to full” is the paired difference "
-            "to full finetuning on the same samples. Parity is the largest difference between a "
-            "log-probability as trained and as served.",
-            "",
+            *caption(found[label][0], rows),
             f"![scores with their intervals]({picture(label)})",
             "",
             markdown(score_rows(rows), SCORE_COLUMNS),
         ]
     return "\n".join(parts) + "\n"
+
+
+def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
+    """Return the paragraphs that say what a table's numbers are; ``result`` is any one of it."""
+    from benchbench.cli.tables import span
+
+    engine = result.spec.engine
+    parts = [
+        f"{result.metric} ×100 on {result.run.model.name}, n = {result.n}, "
+        f"data: {result.spec.data.source}, task version {result.spec.task.version}, served by "
+        f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
+        f"95 %, bootstrapped over each {result.cluster}. Parity is the largest difference between "
+        "a log-probability as trained and as served.",
+        "",
+    ]
+    compared = [row for row in rows if row.difference is not None]
+    if compared:
+        parts += [
+            "“To full” is the paired difference to full finetuning on the same samples, and p its "
+            f"two-sided p-value by sign flips over each {result.cluster} (for scores of 0 and 1 on "
+            "single samples: McNemar's exact test), adjusted by Holm's method for all comparisons "
+            f"of the table ({len(compared)}). The verdict is “unclear” where no difference is "
+            "shown: p is above 0.05, the interval holds 0, or other seeds may well give as much "
+            f"(here {span([row.noise for row in compared])}). The smallest difference that these "
+            f"samples show 4 times in 5 is {span([row.detectable for row in compared])}, by entry "
+            "in `leaderboard.json`.",
+            "",
+        ]
+    return parts
 
 
 def picture(label: str) -> str:

@@ -120,7 +120,7 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
     else:
         protocols = {key: protocol.summary for key, protocol in item.protocols.items()}
         detail |= {"family": item.family, "metric": item.metric, "version": item.version}
-        detail |= {"chance": item.chance, "protocols": protocols}
+        detail |= {"chance": item.chance, "splits": list(item.splits), "protocols": protocols}
     return [detail]
 
 
@@ -129,7 +129,13 @@ def _summary(kind: Kind, item: Any) -> dict[str, Any]:
         return {"summary": item.description}
     if kind is Kind.tasks:
         protocols = ", ".join(item.protocols)
-        return {"family": item.family, "protocols": protocols, "summary": _first_line(item)}
+        splits = ", ".join(item.splits)
+        return {
+            "family": item.family,
+            "splits": splits,
+            "protocols": protocols,
+            "summary": _first_line(item),
+        }
     return {"role": item.role, "family": item.family, "summary": _first_line(item)}
 
 

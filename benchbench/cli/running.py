@@ -46,6 +46,13 @@ def run(
     engine: Annotated[
         str | None, typer.Option(help="vllm, transformers, or auto (default).")
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME@URL|MODEL",
+            help="Who compares long-form outputs: a model at an endpoint, or one of our own.",
+        ),
+    ] = None,
     data: Data = None,
     out: Out = Path("runs"),
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
@@ -61,6 +68,7 @@ def run(
     from benchbench.cli.progress import reporter
     from benchbench.run import RunRequest, run
     from benchbench.store import Store
+    from benchbench.training import Loaded
 
     registry = load_registry(no_plugin, plugin)
     if board is None:
@@ -79,9 +87,9 @@ def run(
         store=Store(out),
         engine=engine or "auto",
         data_root=data,
-        plugins=absolute(plugin),
-        no_plugins=tuple(no_plugin or ()),
+        loaded=Loaded(plugins=absolute(plugin), no_plugins=tuple(no_plugin or ())),
         retry_failed=retry_failed,
+        judge=judge or "",
     )
     if dry_run:
         return show_plan(request, registry, as_json)
@@ -136,10 +144,12 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def print_tables(report: "Report", store: Any) -> None:
     """Print one table a task, then what failed, then where the records are."""
     from benchbench.cli import tables
+    from benchbench.leaderboard import by_task
     from benchbench.leaderboard import tables as rank_all
 
+    results = by_task(report.known_results)
     for label, rows in rank_all(report.known_runs, report.known_results).items():
-        primary = next(r for r in report.known_results if r.run_id in rows[0].run_ids)
+        primary = results[label][0]
         title = (
             f"{label} on {report.plan.model.spec.name}: {primary.metric} ×100, "
             f"n = {primary.n}, data: {primary.spec.data.source}"
@@ -150,6 +160,8 @@ def print_tables(report: "Report", store: Any) -> None:
             print(f"{record.label}: {record.status}: {record.reason}")
         if record.run_id in report.refused:
             print(f"{record.label}: not served: {report.refused[record.run_id]}")
+        if record.run_id in report.unjudged:
+            print(f"{record.label}: not judged: {report.unjudged[record.run_id]}")
     if not report.results:
         return
     print("records:")
@@ -163,6 +175,7 @@ def print_json(report: "Report", store: Any) -> None:
     rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
     rows += [_run_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
     rows += [_run_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()]
+    rows += [_run_json(runs[run_id], "not_judged", why) for run_id, why in report.unjudged.items()]
     json.dump(rows, sys.stdout, indent=1, allow_nan=False)
     print()
 
@@ -191,6 +204,9 @@ def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str,
         "reason": reason,
         "data": None,
         "engine": None,
+        "judge": None,
+        "output_tokens": None,
+        "unique_tokens": None,
         "route": record.artefact.route if record.artefact else None,
         "parity": None,
         "publishable": None,
@@ -201,20 +217,23 @@ def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str,
 
 
 def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
-    score = result.primary
+    score = result.primary if result.is_scored else None
     return _run_json(record, record.status, None) | {
         "task": result.spec.task.name,
         "protocol": result.spec.task.protocol,
         "task_version": result.spec.task.version,
         "metric": result.metric,
-        "score": score.value,
-        "ci": [score.low, score.high],
+        "score": score.value if score else None,
+        "ci": [score.low, score.high] if score else None,
         "n": result.n,
         "n_missing": result.n_missing,
         "n_truncated": result.n_truncated,
         "scores": [asdict(s) for s in result.scores],
         "data": result.spec.data.source,
         "engine": asdict(result.spec.engine),
+        "judge": asdict(result.spec.judge) if result.spec.judge else None,
+        "output_tokens": result.output_tokens,
+        "unique_tokens": result.unique_tokens,
         "parity": asdict(result.parity) if result.parity else None,
         "publishable": result.publishable,
         "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),

@@ -11,12 +11,16 @@ SCORE_COLUMNS = (
     "score",
     "95% interval",
     "to full",
+    "p",
+    "verdict",
     "seeds",
     "trainable",
     "time",
     "memory",
     "parity",
 )
+SENTENCE = 30
+"""Characters from which a cell may be broken over lines on a terminal."""
 
 
 def show(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
@@ -52,6 +56,8 @@ def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
             "score": f"{100 * row.score.value:.2f}",
             "95% interval": interval(row.score),
             "to full": _signed(row.difference),
+            "p": _probability(row.p_value),
+            "verdict": row.verdict or "–",
             "seeds": str(len(row.seeds)),
             "trainable": _share(row.trainable_parameters, row.total_parameters),
             "time": seconds(row.train_seconds),
@@ -67,6 +73,12 @@ def interval(value: Interval) -> str:
     if value.low is None or value.high is None:
         return "unknown"
     return f"{100 * value.low:.2f} to {100 * value.high:.2f}"
+
+
+def span(values: Sequence[float | None]) -> str:
+    """Write the smallest and the largest of the known values ×100."""
+    known = sorted(100 * value for value in values if value is not None)
+    return f"{known[0]:.2f} to {known[-1]:.2f}" if known else "unknown"
 
 
 def seconds(value: float | None) -> str:
@@ -91,6 +103,12 @@ def _signed(value: Interval | None) -> str:
     return f"{100 * value.value:+.2f} ({interval(value)})"
 
 
+def _probability(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
 def _share(part: int | None, whole: int | None) -> str:
     if part is None or not whole:
         return "–"
@@ -102,9 +120,26 @@ def _framed(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(row[c]) for c in columns))
-    Console().print(table)
+    console = Console()
+    for number, part in enumerate(split(rows, columns, console.width)):
+        table = Table(title=None if number else title or None, title_justify="left")
+        for column in part:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(row[c]) for c in part))
+        console.print(table)
+
+
+def split(
+    rows: Sequence[Mapping[str, str]], columns: Sequence[str], width: int
+) -> list[tuple[str, ...]]:
+    """Share columns among tables that fit a terminal, each begun with the first column."""
+    # Of each cell's frame: a line and a space on both sides; one more line ends the table.
+    needs = {c: 3 + min(SENTENCE, max(map(len, [c, *(r[c] for r in rows)]))) for c in columns}
+    first, *others = columns
+    parts = [[first]]
+    for column in others:
+        if len(parts[-1]) > 1 and 1 + sum(needs[c] for c in [*parts[-1], column]) > width:
+            parts.append([first])
+        parts[-1].append(column)
+    return [tuple(part) for part in parts]

@@ -32,8 +32,17 @@ class Request:
     prompt: tuple[int, ...]
     """Token ids, made by us: the same for every engine."""
     generation: Generation
+    choices: tuple[tuple[int, ...], ...] = ()
+    """Token ids of continuations to rank; then nothing is generated."""
     seed: int = 0
     """Of this request's sampling; ignored when greedy."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt and the longest that may follow."""
+        if self.choices:  # vLLM always generates something
+            return len(self.prompt) + max(map(len, self.choices)) + 1
+        return len(self.prompt) + self.generation.max_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +50,14 @@ class Completion:
     """What an engine answered; ``texts`` and its neighbours have ``generation.n`` entries."""
 
     id: str
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ()
     """Without special tokens, up to the first stop text."""
-    tokens: tuple[tuple[int, ...], ...]
+    tokens: tuple[tuple[int, ...], ...] = ()
     """What was generated, down to the token that ended it."""
-    finish_reasons: tuple[str, ...]
+    finish_reasons: tuple[str, ...] = ()
     """``stop`` (end of sequence or a stop text) or ``length``."""
+    choices: tuple[float, ...] = ()
+    """ln p(choice | prompt) of each choice that was to be ranked, over all its tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,18 +168,25 @@ def check_requests(
         if request.checkpoint not in loaded:
             raise EngineError(f"run {request.checkpoint} is not loaded; load its checkpoint first.")
         # vLLM would generate fewer tokens than asked for, and not say so.
-        total = len(request.prompt) + request.generation.max_tokens
-        if not request.prompt or total > settings.max_tokens:
+        if not request.prompt or request.length > settings.max_tokens:
             raise EngineError(
-                f"request {request.id} has a prompt of {len(request.prompt)} tokens and generates "
-                f"{request.generation.max_tokens}; a prompt must not be empty, and both together "
-                f"take at most {settings.max_tokens} tokens in this engine."
+                f"request {request.id} has a prompt of {len(request.prompt)} tokens, before "
+                f"{request.length - len(request.prompt)} to generate or to rank; a prompt must not "
+                f"be empty, and both together take at most {settings.max_tokens} tokens in this "
+                "engine."
             )
+        if not all(request.choices):
+            raise EngineError(f"request {request.id} ranks a choice of no token.")
 
 
 def samples(request: Request) -> int:
     """Return how many completions to compute: greedy ones are all the same, so one."""
     return request.generation.n if request.generation.temperature > 0 else 1
+
+
+def is_next_token(choices: Sequence[tuple[int, ...]]) -> bool:
+    """Whether choices are ranked by the next token alone."""
+    return all(len(choice) == 1 for choice in choices)
 
 
 def overflow(run_id: str) -> CheckpointOverflow:

@@ -81,13 +81,25 @@ def token_logprobs(
 
     rows = []
     for tokens in prompts:
-        ids = torch.tensor([list(tokens)], device=model.device)
-        with torch.no_grad():
-            logits = model(**inputs(ids), use_cache=False).logits[0]
-        # A learned prompt may have logits of its own before those of the tokens.
-        logits = logits[len(logits) - len(tokens) : -1].float()
-        rows.append(torch.log_softmax(logits, -1).gather(1, ids[0, 1:, None])[:, 0].tolist())
+        logprobs = next_logprobs(model, tokens, inputs)[:-1]
+        following = torch.tensor(list(tokens[1:]), device=logprobs.device)[:, None]
+        rows.append(logprobs.gather(1, following)[:, 0].tolist())
     return rows
+
+
+def next_logprobs(
+    model: Any,
+    tokens: Sequence[int],
+    inputs: Callable[[Any], dict[str, Any]] = lambda ids: {"input_ids": ids},
+) -> Any:
+    """Return ln p(next token) after each token of a prompt: a tensor [tokens, vocabulary]."""
+    import torch
+
+    ids = torch.tensor([list(tokens)], device=model.device)
+    with torch.no_grad():
+        logits = model(**inputs(ids), use_cache=False).logits[0]
+    # A learned prompt may have logits of its own before those of the tokens.
+    return torch.log_softmax(logits[len(logits) - len(tokens) :].float(), -1)
 
 
 def check(engine: Engine, checkpoint: Checkpoint, reference: Reference) -> Parity:

@@ -1,5 +1,6 @@
 """The reference engine: transformers, one batch at a time; slow, and right for every model."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from benchbench.engines import (
     Request,
     check_requests,
     engine_spec,
+    is_next_token,
     overflow,
     parity,
     samples,
@@ -19,7 +21,7 @@ from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.rows import Row, Rows
 from benchbench.engines.soft import Learned, Prefix, check_length, read_learned
 from benchbench.engines.text import Decoder
-from benchbench.errors import CheckpointError, EngineError
+from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
 from benchbench.record import Checkpoint, EngineSpec
 
 
@@ -66,15 +68,38 @@ class TransformersEngine:
             by_checkpoint.setdefault(request.checkpoint, []).append(request)
         for run_id, group in by_checkpoint.items():
             self._activate(run_id)
-            group.sort(key=lambda request: len(request.prompt))
-            for batch in self._batches(group):
-                rows = self._generate(batch)
-                if any(row.is_nan for row in rows):
-                    broken.add(run_id)
-                    break
-                yield from self._completions(batch, rows)
+            try:
+                yield from self._serve(group)
+            except CheckpointOverflow:  # told when all others are served
+                broken.add(run_id)
         if broken:
             raise overflow(min(broken))
+
+    def _serve(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        for request in requests:
+            if request.choices:
+                completion = self._rank(request)
+                if any(map(math.isnan, completion.choices)):
+                    raise overflow(request.checkpoint)
+                yield completion
+        generated = [request for request in requests if not request.choices]
+        for batch in self._batches(sorted(generated, key=lambda request: len(request.prompt))):
+            rows = self._generate(batch)
+            if any(row.is_nan for row in rows):
+                raise overflow(batch[0].checkpoint)
+            yield from self._completions(batch, rows)
+
+    def _rank(self, request: Request) -> Completion:
+        """Compute each choice by itself, without padding; the next token's together."""
+        prompt, choices = list(request.prompt), request.choices
+        if is_next_token(choices):
+            last = parity.next_logprobs(self._model, prompt, self._inputs)[-1].tolist()
+            return Completion(id=request.id, choices=tuple(last[token] for (token,) in choices))
+        rows = parity.token_logprobs(
+            self._model, [[*prompt, *choice] for choice in choices], self._inputs
+        )
+        found = (math.fsum(row[-len(choice) :]) for row, choice in zip(rows, choices, strict=True))
+        return Completion(id=request.id, choices=tuple(found))
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         self._activate(checkpoint)
@@ -173,7 +198,8 @@ class TransformersEngine:
                 yield batch
                 batch = []
             batch.append(request)
-        yield batch
+        if batch:
+            yield batch
 
     def _generate(self, requests: Sequence[Request]) -> list[Row]:
         import torch

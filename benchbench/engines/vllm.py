@@ -6,8 +6,9 @@ last slot. Whatever changes the live model is served one checkpoint after the ot
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from benchbench import hardware
@@ -18,13 +19,13 @@ from benchbench.engines import (
     check_requests,
     engine_spec,
     overflow,
-    samples,
 )
 from benchbench.engines.architecture import Architecture, brief
 from benchbench.engines.checkpoints import check_checkpoint, check_modules
 from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.text import Decoder
-from benchbench.engines.vllm_calls import Output, Vllm, prompt_of
+from benchbench.engines.vllm_calls import Vllm, prompt_of
+from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
 from benchbench.engines.vllm_room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError
@@ -172,19 +173,17 @@ class VllmEngine:
         self, requests: Sequence[Request]
     ) -> Iterator[tuple[Checkpoint | None, list[Request]]]:
         """Yield what can be served together, with the checkpoint that must be live for it."""
-        plain: list[Request] = []
-        adapted: list[Request] = []
-        others: dict[str, list[Request]] = {}
+        groups: dict[tuple[int, str, str], list[Request]] = {}
         for request in requests:
-            route = self._checkpoints[request.checkpoint].route
-            if route in IN_THE_MODEL:
-                others.setdefault(request.checkpoint, []).append(request)
-            else:
-                (adapted if route == "lora" else plain).append(request)
-        if len({request.checkpoint for request in adapted}) > SLOTS:
-            adapted.sort(key=lambda request: request.checkpoint)
-        yield from ((None, group) for group in (plain, adapted) if group)
-        yield from ((self._checkpoints[run_id], group) for run_id, group in others.items())
+            found = self._checkpoints[request.checkpoint]
+            alone = found.route in IN_THE_MODEL
+            turn = 2 if alone else int(found.route == "lora")
+            key = turn, found.run_id if alone else "", kind(request)
+            groups.setdefault(key, []).append(request)
+        for (turn, run_id, _), group in sorted(groups.items(), key=lambda item: item[0]):
+            if turn == 1 and len({request.checkpoint for request in group}) > SLOTS:
+                group.sort(key=lambda request: request.checkpoint)
+            yield self._checkpoints.get(run_id), group
 
     def _serve(
         self, requests: Sequence[Request], broken: set[str]
@@ -192,28 +191,44 @@ class VllmEngine:
         """Yield completions; return what is to be served again, because something was NaN."""
         with self._closing_on_failure() as live:
             vllm = live.vllm
-            waiting: dict[str, Request] = {}
+            waiting: dict[str, tuple[Exchange, Question]] = {}
+
+            def ask(exchange: Exchange, question: Question) -> None:
+                adapter = live.adapters.get(exchange.request.checkpoint)
+                key = vllm.submit(question.prompt, question.sampling, adapter)
+                waiting[key] = exchange, question
+
+            open_ = {request.id: self._exchange(request) for request in requests}
+            checkpoints = {request.checkpoint for request in requests}
             try:
-                for request in requests:
-                    prompt = self._prompt(request.checkpoint, request.prompt)
-                    adapter = live.adapters.get(request.checkpoint)
-                    waiting[vllm.submit(prompt, self._sampling(request), adapter)] = request
+                for exchange in open_.values():
+                    ask(exchange, exchange.first())
                 # Not only while the broken one has requests left: what it freed is spoilt.
-                while waiting and not broken & {r.checkpoint for r in requests}:
-                    done = [(waiting.pop(key), outputs) for key, outputs in vllm.step()]
-                    broken |= {request.checkpoint for request, outputs in done if has_nan(outputs)}
-                    for request, outputs in done:
-                        if request.checkpoint not in broken:
-                            yield self._completion(request, outputs)
+                while waiting and not broken & checkpoints:
+                    done = [(*waiting.pop(key), outputs) for key, outputs in vllm.step()]
+                    broken |= {e.request.checkpoint for e, _, outputs in done if has_nan(outputs)}
+                    for exchange, question, outputs in done:
+                        if exchange.request.checkpoint in broken:
+                            continue
+                        for further in exchange.answer(question, outputs):
+                            ask(exchange, further)
+                        if exchange.is_done:
+                            del open_[exchange.request.id]
+                            yield exchange.completion(self._decoder)
             finally:
                 # Whoever stops listening must not leave requests to the next caller.
                 if self._live is not None:
                     vllm.abort(list(waiting))
-            if broken & {request.checkpoint for request in requests}:
+            if broken & checkpoints:
                 # On processors, and on GPUs with flash-attention 3, a NaN in a freed block spoils
                 # whoever gets the block next. What is under way starts again from a clean cache.
                 vllm.clear()
-        return list(waiting.values())
+        return [exchange.request for exchange in open_.values()]
+
+    def _exchange(self, request: Request) -> Exchange:
+        learned = self._learned.get(request.checkpoint)
+        prompted = partial(self._prompt, request.checkpoint)
+        return Exchange(request, prompted, learned.tokens if learned else 0, self._decoder.ends)
 
     def _prompt(self, run_id: str, tokens: Sequence[int]) -> Any:
         match self._learned.get(run_id):
@@ -222,27 +237,6 @@ class VllmEngine:
             case Prefix() as prefix:  # placeholders, which the live model's hooks write over
                 return prompt_of([0] * prefix.tokens + list(tokens))
         return prompt_of(tokens)
-
-    def _completion(self, request: Request, outputs: Sequence[Output]) -> Completion:
-        rows = [output.tokens for output in outputs] * (request.generation.n // len(outputs))
-        return self._decoder.completion(request.id, rows, request.generation)
-
-    def _sampling(self, request: Request) -> Mapping[str, Any]:
-        """Return a request's sampling as vLLM's SamplingParams takes it."""
-        generation = request.generation
-        return {
-            "temperature": generation.temperature,
-            "top_p": generation.top_p,
-            "max_tokens": generation.max_tokens,
-            "n": samples(request),
-            "stop": list(generation.stop) or None,
-            # The text is decoded here, by one tokenizer for both engines; vLLM's is for its stops.
-            "detokenize": bool(generation.stop),
-            "stop_token_ids": list(self._decoder.ends),
-            "seed": request.seed if generation.temperature > 0 else None,
-            # Of the chosen tokens: a NaN here is how an overflow shows.
-            "logprobs": 0,
-        }
 
     def _add_adapter(self, checkpoint: Checkpoint) -> None:
         self._room.check_adapter(checkpoint, self._base, len(self._usable().adapters))
@@ -296,7 +290,3 @@ class VllmEngine:
                 f"vLLM failed ({type(error).__name__}: {brief(error)}); run again, or use "
                 "--engine transformers."
             ) from error
-
-
-def has_nan(outputs: Sequence[Output]) -> bool:
-    return any(math.isnan(value) for output in outputs for value in output.logprobs)

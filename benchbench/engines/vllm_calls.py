@@ -34,6 +34,12 @@ class Output(NamedTuple):
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Of the tokens."""
+    candidates: Mapping[int, float] = {}
+    """Log-probability of each token that was asked for in the first one's place."""
+    prompt: tuple[float, ...] = ()
+    """Of the prompt's tokens, where they were asked for; the last is that of its last token."""
+    cached: int = 0
+    """Tokens of the prompt that were in the prefix cache."""
 
 
 class Vllm:
@@ -130,7 +136,7 @@ class Vllm:
     def step(self) -> list[tuple[str, list[Output]]]:
         """Compute one step for all queued requests; return those that it finished."""
         done = [output for output in self._engine.step() if output.finished]
-        return [(str(output.request_id), [_read(o) for o in output.outputs]) for output in done]
+        return [(str(o.request_id), [_read(o, sample) for sample in o.outputs]) for o in done]
 
     def prompt_logprobs(
         self, prompts: Sequence[Any], adapter: tuple[str, int, Path] | None, skip: int = 0
@@ -226,13 +232,26 @@ def prompt_of(tokens: Sequence[int], embeddings: Any = None) -> Any:
     }
 
 
-def _read(output: Any) -> Output:
+def _read(request: Any, sample: Any) -> Output:
+    steps = sample.logprobs or []
     return Output(
-        tokens=tuple(output.token_ids),
+        tokens=tuple(sample.token_ids),
         logprobs=tuple(
             step[token].logprob
-            for step, token in zip(output.logprobs or [], output.token_ids, strict=False)
+            for step, token in zip(steps, sample.token_ids, strict=False)
+            if token in step
         ),
+        candidates={token: entry.logprob for token, entry in steps[0].items()} if steps else {},
+        prompt=tuple(
+            position[token].logprob
+            for position, token in zip(
+                (request.prompt_logprobs or [])[::-1],
+                (request.prompt_token_ids or [])[::-1],
+                strict=False,
+            )
+            if position and token in position
+        )[::-1],
+        cached=request.num_cached_tokens or 0,
     )
 
 

@@ -30,6 +30,8 @@ class Examples(Sequence[Example]):
     """int64: where each sample starts in ``tokens``, and the end of the last."""
     prompts: Any
     """int32: tokens in each sample's prompt."""
+    read: Any
+    """int64 [spans, 3]: sample, and start and end of what is read only in its completion."""
 
     @property
     def lengths(self) -> list[int]:
@@ -50,7 +52,12 @@ class Examples(Sequence[Example]):
         index = range(len(self))[index]
         tokens = self.tokens[self.starts[index] : self.starts[index + 1]].tolist()
         prompt = int(self.prompts[index])
-        return Example(prompt=tuple(tokens[:prompt]), completion=tuple(tokens[prompt:]))
+        first, last = self.read[:, 0].searchsorted([index, index + 1])
+        return Example(
+            prompt=tuple(tokens[:prompt]),
+            completion=tuple(tokens[prompt:]),
+            read=tuple((start, end) for _, start, end in self.read[first:last].tolist()),
+        )
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
@@ -63,6 +70,10 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "tokens": numpy.fromiter(chain.from_iterable(rows), numpy.int32),
         "starts": numpy.cumsum([0, *map(len, rows)], dtype=numpy.int64),
         "prompts": numpy.array([len(e.prompt) for e in examples], numpy.int32),
+        "read": numpy.array(
+            [(n, *span) for n, example in enumerate(examples) for span in example.read],
+            numpy.int64,
+        ).reshape(-1, 3),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -124,7 +135,7 @@ def evenly(items: list[Item], parts: int) -> list[list[Item]]:
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Any]:
-    """Pad samples on the right into tensors; only completions carry labels."""
+    """Pad samples on the right into tensors; only answers carry labels."""
     import torch
 
     width = max(len(e.prompt) + len(e.completion) for e in examples)
@@ -140,6 +151,8 @@ def collate(examples: Sequence[Example]) -> dict[str, Any]:
         batch["input_ids"][row, :end] = torch.tensor([*example.prompt, *example.completion])
         batch["attention_mask"][row, :end] = 1
         batch["labels"][row, prompt:end] = batch["input_ids"][row, prompt:end]
+        for start, stop in example.read:
+            batch["labels"][row, prompt + start : prompt + stop] = IGNORED
     # Nothing predicts a first token; transformers counts the others as the loss's denominator.
     batch["labels"][:, 0] = IGNORED
     return batch

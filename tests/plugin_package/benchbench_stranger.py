@@ -30,7 +30,7 @@ class Parrot(Task):
     embedded = __import__("pathlib").Path(__file__).parent
     metric = "same"
     protocols = {
-        "say": Protocol(summary="the bare input", generation=Generation(max_tokens=8), chat=False)
+        "say": Protocol(summary="the bare input", generation=Generation(max_tokens=8), form="text")
     }
 
     def samples(self, split: str, data: Data) -> Iterable[Sample]:

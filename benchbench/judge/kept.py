@@ -1,0 +1,76 @@
+"""Answers of judges that were paid for once and are not asked for again."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchbench.errors import StoreError
+
+
+class Answer(NamedTuple):
+    """What a judge said to one question."""
+
+    key: str
+    """The question's."""
+    logprobs: tuple[float | None, float | None] = (None, None)
+    """ln p of the labels; None for one that is not among the judge's likeliest tokens."""
+    error: str = ""
+    """Why the question has no answer; then it is asked again another time."""
+    served: str = ""
+    """What the endpoint says it is: its model, and its fingerprint if it gives one."""
+
+
+class Kept:
+    """A judgements.jsonl: one answer a line, added as they come. Without a path, in memory only."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._answers = {} if path is None or not path.exists() else _read(path)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._answers
+
+    def get(self, key: str) -> Answer | None:
+        return self._answers.get(key)
+
+    def add(self, answer: Answer, judge: str) -> None:
+        """Keep an answer; it survives the death of this process."""
+        if answer.key in self._answers:
+            return
+        self._answers[answer.key] = answer
+        if self._path is None:
+            return
+        row: dict[str, Any] = {"key": answer.key, "judge": judge, "logprobs": answer.logprobs}
+        row |= {"served": answer.served} if answer.served else {}
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(line.encode())
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {str(self._path)!r} ({error.strerror}); mend that and give the same "
+                "command again: no answer that was kept is asked for again."
+            ) from error
+
+
+def _read(path: Path) -> dict[str, Answer]:
+    """Read the answers of a file, dropping a half-written last line."""
+    whole = path.read_bytes()
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        os.truncate(path, end)
+    try:
+        answers = [_answer(json.loads(line)) for line in whole[:end].splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{str(path)!r} cannot be read ({type(error).__name__}: {error}); move it away, and "
+            "the judge is asked again."
+        ) from error
+    return {answer.key: answer for answer in answers}
+
+
+def _answer(row: Any) -> Answer:
+    first, second = (None if each is None else float(each) for each in row["logprobs"])
+    return Answer(str(row["key"]), (first, second), served=str(row.get("served", "")))

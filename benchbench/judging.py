@@ -1,0 +1,182 @@
+"""Judges the outputs of runs: compares them with a reference's, and writes results with scores.
+
+Outputs are compared with the sample's own first reference, where the task gives one (a published
+baseline), or else with the outputs of the reference method: of the same seed if there is such a
+run, or of the first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchbench.evaluate import means_of, now
+from benchbench.judge import Comparison, Judge, Judgement, Kept, compare, comparison
+from benchbench.judge.preferences import differences, length_adjusted_win_rate
+from benchbench.plan import TaskSplit
+from benchbench.record import (
+    DATA_SET,
+    REFERENCE,
+    ResultSpec,
+    Score,
+    TaskResult,
+)
+from benchbench.reporter import Reporter
+from benchbench.store import Store
+
+KEPT = "judgements.jsonl"
+"""File of the store with all answers of judges."""
+
+LENGTH_ADJUSTED = "length_adjusted_win_rate"
+
+Unjudged = dict[str, str]
+"""Run id -> why its outputs are not judged, or not all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What a run generated for a judged task, and what it is compared with."""
+
+    split: TaskSplit
+    result: TaskResult
+    """Of the generation, without scores."""
+    spec: ResultSpec
+    """Of the result to come."""
+    opponent: Mapping[str, Sequence[str]]
+    """Sample id -> answers, one a turn."""
+
+
+def judge_all(
+    splits: Sequence[TaskSplit],
+    generated: Sequence[TaskResult],
+    references: Sequence[TaskResult],
+    judge: Judge,
+    store: Store,
+    reporter: Reporter,
+) -> tuple[tuple[TaskResult, ...], Unjudged]:
+    """Judge outputs; returns the results, and why others have none.
+
+    ``references`` are the reference method's results on the same tasks, some of which may be among
+    those generated.
+    """
+    outputs: list[Outputs] = []
+    unjudged: Unjudged = {}
+    for split in splits:
+        for result in (r for r in generated if r.spec.task == split.spec):
+            rivals = [r for r in references if r.spec.task == split.spec]
+            found = find_opponent(result, split, rivals, store)
+            if found is None:
+                unjudged[result.run_id] = (
+                    f"{split.spec.label} compares outputs with full finetuning's, and there is no "
+                    "such run; add --method full"
+                )
+                continue
+            opponent, answers = found
+            spec = replace(result.spec, judge=judge.spec, opponent=opponent)
+            outputs.append(Outputs(split=split, result=result, spec=spec, opponent=answers))
+    unjudged |= judge_missing(outputs, judge, store, reporter)
+    done = (store.result(each.result.run_id, each.spec) for each in outputs)
+    return tuple(result for result in done if result is not None), unjudged
+
+
+def judge_missing(
+    outputs: Sequence[Outputs], judge: Judge, store: Store, reporter: Reporter
+) -> Unjudged:
+    """Judge what is not judged yet; results are written where every sample has a judgement."""
+    missing = [each for each in outputs if store.result(each.result.run_id, each.spec) is None]
+    rows = [store.read_rows(each.result.run_id, each.result.spec) for each in missing]
+    pairs = [
+        pair
+        for number, each in enumerate(missing)
+        for pair in _comparisons(number, each, rows[number])
+    ]
+    if not pairs:
+        return {}
+    found: dict[str, Judgement] = {}
+    with reporter.bar(f"judging by {judge.spec.model}", len(pairs)) as update:
+        judgements = compare(
+            judge, pairs, Kept(store.folder / KEPT), lambda n: update(n, len(pairs), "")
+        )
+        found = {judgement.id: judgement for judgement in judgements}
+    unjudged: Unjudged = {}
+    for number, each in enumerate(missing):
+        own = {
+            pair.id.partition("/")[2]: pair for pair in pairs if pair.id.startswith(f"{number}/")
+        }
+        said = {name: found[pair.id] for name, pair in own.items() if pair.id in found}
+        good = {name: judgement for name, judgement in said.items() if not judgement.error}
+        if lacking := len(each.split.samples) - len(good):
+            errors = [judgement.error for judgement in said.values() if judgement.error]
+            why = errors[0] if errors else "an output, or its opponent's, is missing"
+            unjudged[each.result.run_id] = (
+                f"{lacking} of {len(each.split.samples)} judgements on {each.split.spec.label} are "
+                f"missing ({why}); the same command again asks for them"
+            )
+            continue
+        _write(each, own, good, rows[number], store)
+    return unjudged
+
+
+def find_opponent(
+    result: TaskResult, split: TaskSplit, references: Sequence[TaskResult], store: Store
+) -> tuple[str, Mapping[str, Sequence[str]]] | None:
+    """Return whose answers a run's are compared with, and those; None where there are none."""
+    if all(sample.targets for sample in split.samples):
+        return DATA_SET, {sample.id: sample.targets for sample in split.samples}
+    if not references:
+        return None
+    best = min(references, key=lambda each: (each.run.seed != result.run.seed, each.run.seed))
+    rows = store.read_rows(best.run_id, best.spec)
+    answers = {name: row["outputs"] for name, row in rows.items()}
+    return f"{REFERENCE}:{best.spec.checkpoint}", answers
+
+
+def _comparisons(
+    number: int, outputs: Outputs, rows: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Comparison]:
+    split = outputs.split
+    for sample in split.samples:
+        if sample.id in rows and sample.id in outputs.opponent:
+            own, other = rows[sample.id]["outputs"], outputs.opponent[sample.id]
+            found = comparison(split.task, split.protocol, sample, own, other)
+            yield replace(found, id=f"{number}/{sample.id}")
+
+
+def _write(
+    outputs: Outputs,
+    pairs: Mapping[str, Comparison],
+    judgements: Mapping[str, Judgement],
+    rows: Mapping[str, dict[str, Any]],
+    store: Store,
+) -> None:
+    run_id, spec = outputs.result.run_id, outputs.spec
+    known = store.read_rows(run_id, spec)
+    for name, judgement in judgements.items():
+        if name not in known:
+            row = {
+                **rows[name],
+                "targets": [pairs[name].second],
+                "judgement": list(judgement.orders),
+                "scores": judgement.scores,
+            }
+            store.add_row(run_id, spec, row)
+    scores = {name: judgement.scores for name, judgement in judgements.items()}
+    means, groups = means_of(outputs.split.task, outputs.split.samples, scores)
+    adjusted = _adjusted([pairs[name] for name in judgements], list(judgements.values()))
+    store.add_result(
+        replace(
+            outputs.result,
+            spec=spec,
+            scores=(*means, *adjusted),
+            groups=groups,
+            samples_sha256=store.samples_sha256(run_id, spec),
+            created=now(),
+        )
+    )
+
+
+def _adjusted(pairs: Sequence[Comparison], judgements: Sequence[Judgement]) -> Iterator[Score]:
+    preferences = [judgement.preference for judgement in judgements]
+    found = length_adjusted_win_rate(differences(pairs), preferences)
+    if found is not None:
+        value, low, high, n = found.value, found.low, found.high, found.n
+        yield Score(metric=LENGTH_ADJUSTED, mean="micro", value=value, low=low, high=high, n=n)

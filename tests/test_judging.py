@@ -1,0 +1,199 @@
+"""Outputs of runs under a judge: what they are compared with, and when there is a result."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbench import MethodSpec, TaskSpec
+from benchbench.engines import Request
+from benchbench.errors import BoardError
+from benchbench.judge import METRIC
+from benchbench.judging import KEPT
+from benchbench.leaderboard import rank
+from benchbench.record import DATA_SET, REFERENCE, TaskResult
+from benchbench.run import Report, RunRequest, run
+from tests import toys
+from tests.toy_judge import ToyJudge
+from tests.toy_tasks import Judged
+from tests.toy_world import Says, World, request_, world
+
+__all__ = ["request_", "world"]
+
+WORDS = {"untuned": "a", "part": "a fine answer", "whole": "good", "whole 2": "very good"}
+
+
+class Published(Judged):
+    """Its data set has answers to compare with."""
+
+    name = "published"
+
+
+class Alone(Judged):
+    """It has none."""
+
+    name = "alone"
+
+    def samples(self, split: str, data: Any) -> Iterator[Any]:
+        for sample in Judged().samples(split, data):
+            yield replace(sample, targets=())
+
+
+def asked(request: RunRequest, task: str, *methods: str, judge: str = "toy") -> RunRequest:
+    grid = replace(
+        request.grid,
+        methods=tuple(MethodSpec(name=name) for name in methods),
+        tasks=(TaskSpec(name=task),),
+        train_on=TaskSpec(name="echo"),
+        seeds=(1,),
+    )
+    return replace(request, grid=grid, judge=judge)
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> ToyJudge:
+    found = ToyJudge()
+
+    @contextmanager
+    def open_judge(*_: object) -> Iterator[ToyJudge]:
+        yield found
+
+    monkeypatch.setattr("benchbench.run.open_judge", open_judge)
+    return found
+
+
+@pytest.fixture
+def march(world: World, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    names: dict[str, str] = {}
+
+    def answer(request: Request) -> str:
+        return WORDS[names[request.checkpoint]]
+
+    monkeypatch.setattr(world, "answer", answer)
+    registry = toys.registry(tiny_model, (Published, Alone))
+
+    def go(request: RunRequest) -> tuple[Report, Says]:
+        from benchbench.plan import make_plan
+
+        plan = make_plan(request.grid, registry, None, "float32")
+        for spec in plan.runs:
+            second = spec.seed == 2 and spec.method.name == "whole"
+            names[spec.id] = spec.method.name + " 2" * second
+        says = Says()
+        return run(request, registry, says), says
+
+    return go
+
+
+def scored(report: Report) -> dict[str, TaskResult]:
+    return {r.run.method.name: r for r in report.results if r.is_scored}
+
+
+def test_outputs_are_compared_with_the_reference_methods(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    found = scored(report)
+    assert report.ok
+    assert {name: r.primary.value for name, r in found.items()} == {
+        "untuned": pytest.approx(0.1),
+        "part": pytest.approx(0.9),
+        "whole": 0.5,  # against itself, for which nobody is asked
+    }
+    for result in found.values():
+        assert (result.metric, result.n) == (METRIC, 2)
+        assert result.spec.judge == judge.spec
+        assert result.spec.opponent.startswith(f"{REFERENCE}:")
+        assert result.publishable
+    rows = request_.store.read_rows(found["part"].run_id, found["part"].spec)
+    assert rows["sample 1"]["targets"] == ["good"]
+    assert rows["sample 1"]["outputs"] == ["a fine answer"]
+
+
+def test_where_the_data_set_has_answers_they_are_the_opponent(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    report, _ = march(asked(request_, "published", "part"))
+    found = scored(report)
+    assert found["part"].spec.opponent == DATA_SET
+    assert found["part"].primary.value == pytest.approx(0.9)  # longer than "yes"
+
+
+def test_the_opponent_has_the_runs_own_seed_where_there_is_one(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    request = asked(request_, "alone", "part", "whole")
+    report, _ = march(replace(request, grid=replace(request.grid, seeds=(1, 2))))
+    opponents = {
+        (r.run.method.name, r.run.seed): request.store.read_rows(r.run_id, r.spec)["sample 0"][
+            "targets"
+        ]
+        for r in report.results
+        if r.is_scored
+    }
+    assert opponents["part", 1] == ["good"]
+    assert opponents["part", 2] == ["very good"]
+    assert opponents["untuned", 0] == ["good"]
+
+
+def test_without_a_reference_there_is_a_reason_and_no_result(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    report, _ = march(asked(request_, "alone", "part"))
+    assert not report.ok and scored(report) == {}
+    assert all("add --method full" in why for why in report.unjudged.values())
+    assert len(report.unjudged) == 2
+
+
+def test_a_reference_of_an_earlier_command_will_do(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    march(asked(request_, "alone", "whole", judge=""))
+    report, _ = march(asked(request_, "alone", "part"))
+    assert scored(report)["part"].primary.value == pytest.approx(0.9)
+
+
+def test_without_a_judge_outputs_are_kept_and_judged_later(
+    march: Any, judge: ToyJudge, request_: RunRequest, world: World
+) -> None:
+    first, says = march(asked(request_, "alone", "part", "whole", judge=""))
+    assert first.ok and scored(first) == {}
+    assert any("not judged; name a judge with --judge" in line for line in says.lines)
+    assert {r.output_tokens for r in first.results} == {1.0}
+    generated = len(world.requests)
+    second, _ = march(asked(request_, "alone", "part", "whole"))
+    assert len(scored(second)) == 3
+    assert len(world.requests) == generated
+    questions = len(judge.asked)
+    third, _ = march(asked(request_, "alone", "part", "whole"))
+    assert scored(third) == scored(second)
+    assert len(judge.asked) == questions
+
+
+def test_a_judgement_that_is_missing_leaves_no_result_and_is_asked_for_again(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    judge.broken = lambda prompt: "a fine answer" in prompt and "sample 1" in prompt
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert set(scored(report)) == {"untuned", "whole"}
+    (why,) = report.unjudged.values()
+    assert why.startswith("1 of 2 judgements on alone@say are missing (out of order)")
+    assert (request_.store.folder / KEPT).exists()
+    questions = len(judge.asked)
+    judge.broken = lambda prompt: False
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert report.ok and set(scored(report)) == {"untuned", "part", "whole"}
+    assert len(judge.asked) == questions + 2  # both orders of the one pair that was missing
+
+
+def test_judges_are_never_mixed(march: Any, judge: ToyJudge, request_: RunRequest) -> None:
+    first, _ = march(asked(request_, "alone", "part", "whole"))
+    judge.revision = "2"
+    second, _ = march(asked(request_, "alone", "part", "whole"))
+    runs = {r.run_id: r for r in first.runs}
+    assert len(rank(runs, list(scored(first).values()))) == 3
+    with pytest.raises(BoardError, match="judge is"):
+        rank(runs, [scored(first)["whole"], scored(second)["part"]])
