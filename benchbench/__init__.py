@@ -6,6 +6,7 @@ These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 from benchbench.adaptation import linear_layers, peft_model, projected_groups
 from benchbench.hookspecs import hookimpl
 from benchbench.method import Method, Route, Training
+from benchbench.mix import Mix, read_mix
 from benchbench.model import Model
 from benchbench.specs import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.task import Data, Generation, Message, Protocol, Sample, Task
@@ -18,6 +19,7 @@ __all__ = [
     "Message",
     "Method",
     "MethodSpec",
+    "Mix",
     "Model",
     "ModelSpec",
     "Protocol",
@@ -32,4 +34,5 @@ __all__ = [
     "linear_layers",
     "peft_model",
     "projected_groups",
+    "read_mix",
 ]

@@ -19,7 +19,7 @@ KEYS: Mapping[str, tuple[type, str]] = {
     "seeds": (list, "a list of whole numbers"),
     "method": (list, "one [[method]] table for each entry"),
     "train": (dict, "a [train] table"),
-    "train_on": (str, "a task such as super-ni"),
+    "train_on": (str, "a task or a mix, such as super-ni"),
     "engine": (str, "vllm or transformers"),
 }
 REQUIRED = ("title", "model", "tasks", "seeds", "method", "engine")
@@ -47,7 +47,6 @@ def read_board(folder: Path) -> Board:
     except ValueError as error:
         raise BoardError(f"{str(path)!r} is not valid TOML: {error}.") from error
     _check_keys(path, text)
-    train_on = text.get("train_on")
     return Board(
         name=folder.resolve().name,
         title=text["title"],
@@ -56,7 +55,7 @@ def read_board(folder: Path) -> Board:
             model=text["model"],
             methods=tuple(_method(path, entry) for entry in text["method"]),
             tasks=tuple(TaskSpec.parse(task) for task in text["tasks"]),
-            train_on=TaskSpec.parse(train_on) if train_on else None,
+            train_on=text.get("train_on", ""),
             seeds=tuple(text["seeds"]),
             train=text.get("train", {}),
         ),

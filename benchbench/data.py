@@ -1,7 +1,9 @@
 """Where data sets are found, and how their files are read without a traceback."""
 
+import csv
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections import Counter, defaultdict
@@ -179,6 +181,17 @@ def read_jsonl(path: Path) -> list[Any]:
     if lines == [""]:
         raise DataError(f"{path} is empty; it must hold one JSON record a line.")
     return [_parse(line, f"line {i} of {path}") for i, line in enumerate(lines, start=1)]
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    """Read a file of one or more rows of comma-separated fields; blank lines do not count."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(read_text(path)), strict=True) if row]
+    except csv.Error as error:
+        raise DataError(f"{path} is not valid CSV ({error}); get the file again.") from error
+    if not rows:
+        raise DataError(f"{path} is empty; it must hold one or more rows.")
+    return rows
 
 
 def _parse(text: str, where: str) -> Any:

@@ -1,10 +1,11 @@
-"""The three hooks a plugin may implement, and the marker it implements them with."""
+"""The four hooks a plugin may implement, and the marker it implements them with."""
 
 from collections.abc import Iterable
 
 import pluggy
 
 from benchbench.method import Method
+from benchbench.mix import Mix
 from benchbench.model import Model
 from benchbench.task import Task
 
@@ -27,4 +28,10 @@ def register_models() -> Iterable[Model]:
 @hookspec
 def register_tasks() -> Iterable[type[Task]]:
     """Return the tasks this plugin provides."""
+    return ()
+
+
+@hookspec
+def register_mixes() -> Iterable[Mix]:
+    """Return the mixes of training samples this plugin provides."""
     return ()

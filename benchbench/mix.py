@@ -61,13 +61,6 @@ class Drawn:
     """Its id begins with its component's label."""
 
 
-def find_mix(name: str, stock: Mapping[str, Path]) -> Mix | None:
-    """Return the mix that a name of ``stock`` or a path stands for, None if it is neither."""
-    if name.endswith(SUFFIX):
-        return read_mix(Path(name))
-    return read_mix(stock[name]) if name in stock else None
-
-
 def read_mix(path: Path) -> Mix:
     """Read a mix's TOML file; raises DataError naming file and key."""
     try:

@@ -9,6 +9,7 @@ from benchbench.data import digest_samples, find_data
 from benchbench.errors import BadParameter, BenchbenchError, DataError
 from benchbench.hub import FoundModel, find_model
 from benchbench.method import Method
+from benchbench.mix import SUFFIX, Mix, draw, read_mix
 from benchbench.registry import Registry, typed
 from benchbench.specs import (
     DataSpec,
@@ -32,8 +33,8 @@ class Grid:
     model: str = "nano"
     methods: tuple[MethodSpec, ...]
     tasks: tuple[TaskSpec, ...]
-    train_on: TaskSpec | None = None
-    """None: the first of the tasks that can be trained on."""
+    train_on: str = ""
+    """A task, a mix, or a mix's file; empty: the first of the tasks that can be trained on."""
     seeds: tuple[int, ...] = (42,)
     train: Mapping[str, Any] = field(default_factory=dict)
     """Changes to the defaults of TrainSpec."""
@@ -51,12 +52,23 @@ class TaskSplit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What runs are trained on: the samples of a task, or of the tasks of a mix."""
+
+    spec: TaskSpec
+    """As a run states it: what only evaluation heeds is at its default."""
+    data: DataSpec
+    samples: tuple[tuple[TaskSplit, Sample], ...]
+    """Each with the split whose task and protocol render it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """All runs and all tasks of a request."""
 
     model: FoundModel
     runs: tuple[RunSpec, ...]
-    training: TaskSplit
+    training: TrainingSet
     tests: tuple[TaskSplit, ...]
 
 
@@ -67,12 +79,12 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
         raise BadParameter("no task is given; name one, such as --tasks super-ni.")
     named_tasks = [spec for named in grid.tasks for spec in registry.expand_task(named)]
     tests = {canonical(spec): spec for spec in map(registry.resolve_task, named_tasks)}
-    train_task = registry.resolve_task(grid.train_on or _to_train_on(named_tasks, registry))
+    named_training = _training_named(grid.train_on, named_tasks, registry)
     methods = [(registry.method(spec), spec) for spec in _with_base(grid.methods, registry)]
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
-    training = read_split(registry, train_task, "train", data_root)
-    train = TrainSpec(task=_trained_on(training), data=training.data, **settings)
+    training = read_training(registry, named_training, data_root)
+    train = TrainSpec(task=training.spec, data=training.data, **settings)
     runs = [
         RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
         for named, spec in methods
@@ -86,13 +98,40 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     )
 
 
-def _to_train_on(tasks: Sequence[TaskSpec], registry: Registry) -> TaskSpec:
+def _training_named(named: str, tasks: Sequence[TaskSpec], registry: Registry) -> TaskSpec | Mix:
+    """Return the task, resolved, or the mix that is to be trained on."""
+    if named.endswith(SUFFIX):
+        return read_mix(Path(named))
+    if named in registry.mixes:
+        return registry.mixes[named]
+    if named:
+        return registry.resolve_task(TaskSpec.parse(named))
     for spec in tasks:
         if "train" in registry.task(spec).splits:
-            return spec
+            return registry.resolve_task(spec)
     raise BadParameter(
         f"{', '.join(spec.name for spec in tasks)} cannot be trained on; name with --train-on a "
         "task that can, such as super-ni (`benchbench list tasks` shows their splits)."
+    )
+
+
+def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | None) -> TrainingSet:
+    """Read what is to be trained on; raises DataError for whatever is wrong with it."""
+    if isinstance(named, TaskSpec):
+        split = read_split(registry, named, "train", data_root)
+        samples = tuple((split, sample) for sample in split.samples)
+        return TrainingSet(spec=_trained_on(split), data=split.data, samples=samples)
+    specs = [registry.resolve_task(component.task) for component in named.components]
+    splits = [read_split(registry, spec, "train", data_root) for spec in specs]
+    drawn = draw(named, [split.samples for split in splits])
+    sample_data = any(split.data.source == "sample" for split in splits)
+    return TrainingSet(
+        spec=named.spec([_trained_on(split) for split in splits]),
+        data=DataSpec(
+            source="sample" if sample_data else splits[0].data.source,
+            digest=digest_samples(each.sample for each in drawn),
+        ),
+        samples=tuple((splits[each.component], each.sample) for each in drawn),
     )
 
 

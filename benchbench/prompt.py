@@ -39,6 +39,11 @@ class Example:
     read: tuple[tuple[int, int], ...] = ()
     """Spans (start, end) of the completion that are read only: what is said between answers."""
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether there is anything to learn; of a prompt that is too long, only itself is left."""
+        return bool(self.completion)
+
 
 @dataclass(frozen=True)
 class Renderer:
@@ -98,24 +103,28 @@ class Renderer:
     def example(self, task: Task, sample: Sample, protocol: Protocol) -> Example:
         """Render a training sample; the reference is drawn by the sample's id, not by the run.
 
-        The prompt is cut as in the evaluation. An answer is cut to the length that is generated,
-        and the whole to what the model takes, or to the longest prompt and answer together.
+        The prompt and each answer are cut as in the evaluation; or under a protocol that has a
+        longest example, only the whole is, at its end.
         """
-        limit = self.prompt_limit(protocol)
+        longest = min(self.context, protocol.max_example_tokens or self.context)
+        limit, most = longest, longest
+        if protocol.max_example_tokens is None:
+            limit = self.prompt_limit(protocol)
+            most = min(protocol.generation.max_tokens, self.context // 2)
+            longest = min(self.context, limit + protocol.generation.max_tokens)
         messages = task.conversation(
             sample, protocol, self._fits(protocol, limit), Random(sample.id)
         )
         first, *others = _answers(messages, sample)
         prompt = self._prompt(messages[:first], protocol, limit)
-        completion = self._answer(messages, first, protocol)
+        completion = self._answer(messages, first, most)
         read: list[tuple[int, int]] = []
         before = first
         for answer in others:
             between = self._between(messages, before, answer, protocol.form)
             read.append((len(completion), len(completion) + len(between)))
-            completion += [*between, *self._answer(messages, answer, protocol)]
+            completion += [*between, *self._answer(messages, answer, most)]
             before = answer
-        longest = min(self.context, limit + protocol.generation.max_tokens)
         completion = completion[: longest - len(prompt.tokens)]
         return Example(prompt=prompt.tokens, completion=tuple(completion), read=tuple(read))
 
@@ -141,13 +150,12 @@ class Renderer:
             len(self._encode([Message(role="user", content=text)], protocol.form)) <= limit
         )
 
-    def _answer(self, messages: Sequence[Message], answer: int, protocol: Protocol) -> list[int]:
-        """Return the tokens of an answer, and the end of sequence."""
+    def _answer(self, messages: Sequence[Message], answer: int, most: int) -> list[int]:
+        """Return the tokens of an answer and the end of sequence, at most so many."""
         text = messages[answer].content
         stem = messages[answer - 1].content if messages[answer - 1].role == "assistant" else ""
         if stem and not stem[-1].isspace() and not text[:1].isspace():
             text = f" {text}"  # what goes on with "Answer:"
-        most = min(protocol.generation.max_tokens, self.context // 2)
         return [*self._encode_text(text)[: most - 1], self.tokenizer.eos_token_id]
 
     def _between(

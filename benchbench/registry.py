@@ -18,6 +18,7 @@ import pluggy
 from benchbench import hookspecs
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
 from benchbench.method import Method
+from benchbench.mix import Mix
 from benchbench.model import Model
 from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
 from benchbench.record import PluginOrigin
@@ -30,6 +31,7 @@ FACTS = {
     "method": ("name",),
     "model": ("name",),
     "task": ("name", "family", "data_set", "metric", "protocols"),
+    "mix": ("name", "components"),
 }
 """What an item must say of itself before it can be listed."""
 
@@ -57,8 +59,9 @@ class Registry:
     methods: Mapping[str, type[Method]]
     models: Mapping[str, Model]
     tasks: Mapping[str, type[Task]]
+    mixes: Mapping[str, Mix]
     origins: Mapping[tuple[str, str], PluginOrigin]
-    """(kind, name) -> where it came from; kind is ``method``, ``model`` or ``task``."""
+    """(kind, name) -> where it came from; kind is a key of ``FACTS``."""
     plugins: tuple[PluginOrigin, ...] = ()
     broken: tuple[BrokenPlugin, ...] = field(default=())
 
@@ -109,13 +112,17 @@ class Registry:
                 ("method", hook.register_methods),
                 ("model", hook.register_models),
                 ("task", hook.register_tasks),
+                ("mix", hook.register_mixes),
             )
         }
+        for name in provided["mix"].keys() & provided["task"].keys():
+            raise DuplicateName("task", name, found["task", name].plugin, found["mix", name].plugin)
         providers = {origin.plugin for origin in found.values()}
         return cls(
             methods=provided["method"],
             models=provided["model"],
             tasks=provided["task"],
+            mixes=provided["mix"],
             origins=found,
             plugins=tuple(o for name, o in sorted(origins.items()) if name in providers),
             broken=tuple(failed),
@@ -259,17 +266,19 @@ def _check_item(kind: str, item: Any) -> None:
         "method": isinstance(item, type) and issubclass(item, Method),
         "model": isinstance(item, Model),
         "task": isinstance(item, type) and issubclass(item, Task),
+        "mix": isinstance(item, Mix),
     }[kind]
-    wanted = "a Model" if kind == "model" else f"a subclass of {kind.capitalize()}"
+    a_value = kind in ("model", "mix")
     if not good:
-        raise TypeError(f"register_{kind}s gave {item!r}, which is not {wanted}")
+        wanted = f"a {'' if a_value else 'subclass of '}{kind.capitalize()}"
+        raise TypeError(f"a hook for {kind}s gave {item!r}, which is not {wanted}")
     for fact in FACTS[kind]:
         if not hasattr(item, fact):
-            raise TypeError(f"register_{kind}s gave {item!r}, which does not say its {fact}")
-    if kind != "model" and (left := sorted(item.__abstractmethods__)):
-        raise TypeError(f"register_{kind}s gave {item!r}, which lacks {', '.join(left)}")
+            raise TypeError(f"a hook for {kind}s gave {item!r}, which does not say its {fact}")
+    if not a_value and (left := sorted(item.__abstractmethods__)):
+        raise TypeError(f"a hook for {kind}s gave {item!r}, which lacks {', '.join(left)}")
     if kind == "task" and (lacking := _unscored(item)):
-        raise TypeError(f"register_tasks gave {item!r}, which lacks {lacking}")
+        raise TypeError(f"a hook for tasks gave {item!r}, which lacks {lacking}")
 
 
 def _unscored(task: type[Task]) -> str | None:

@@ -159,7 +159,7 @@ def _wanted(plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord]) -> list[W
 
 
 def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -> None:
-    sources = {split.data.source for split in (plan.training, *plan.tests)}
+    sources = {plan.training.data.source, *(split.data.source for split in plan.tests)}
     if "sample" in sources:
         reporter.say(
             "data: sample (a small set that comes with benchbench; scores are not comparable "

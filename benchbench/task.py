@@ -69,6 +69,9 @@ class Protocol:
     """None: whatever the model's context leaves beside the completion."""
     cut: Literal["left", "right"] = "left"
     """Which end of a prompt that is too long is cut off."""
+    max_example_tokens: int | None = None
+    """Longest training sample, whose end is cut off. None: it has a prompt and an answer of the
+    lengths that evaluation allows."""
 
 
 @dataclass(frozen=True, kw_only=True)

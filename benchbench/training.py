@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbench import train
+from benchbench.errors import DataError
 from benchbench.evaluate import now
 from benchbench.leaderboard import labels
 from benchbench.plan import Plan
-from benchbench.prompt import Renderer
+from benchbench.prompt import Example, Renderer
 from benchbench.record import RunRecord
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
@@ -32,11 +33,7 @@ def train_missing(
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
     examples = store.folder / f".examples-{plan.training.data.digest[:12]}.safetensors"
     if any(spec.train for spec in missing):
-        renderer = Renderer.of(plan.model.folder)
-        split = plan.training
-        train.write_examples(
-            examples, [renderer.example(split.task, s, split.protocol) for s in split.samples]
-        )
+        train.write_examples(examples, _examples(plan, reporter))
     names = run_labels(plan)
     for spec in missing:
         record = _train_one(spec, names[spec.id], examples, plan, store, loaded, registry, reporter)
@@ -46,6 +43,31 @@ def train_missing(
         # From here on the record answers; what only an unfinished training needs can go.
         shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
     examples.unlink(missing_ok=True)
+
+
+def _examples(plan: Plan, reporter: Reporter) -> list[Example]:
+    """Render what is trained on; what is cut so far that nothing is learned is left out."""
+    renderer = Renderer.of(plan.model.folder)
+    samples = plan.training.samples
+    with reporter.bar("reading training samples", len(samples)) as update:
+        found = []
+        for number, (split, sample) in enumerate(samples, start=1):
+            found.append(renderer.example(split.task, sample, split.protocol))
+            if number % 256 == 0 or number == len(samples):
+                update(number, len(samples), "")
+    learned = [example for example in found if example.is_learned]
+    name = plan.training.spec.label
+    if not learned:
+        raise DataError(
+            f"every prompt of {name} is longer than the model's or the protocol's limit, so that "
+            "no answer is left to learn; choose a model with a longer context."
+        )
+    if left_out := len(found) - len(learned):
+        reporter.say(
+            f"{left_out:,} of {len(found):,} training samples of {name} are left out: their "
+            "prompts are so long that no answer is left to learn"
+        )
+    return learned
 
 
 def run_labels(plan: Plan) -> dict[str, str]:

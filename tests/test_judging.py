@@ -47,7 +47,7 @@ def asked(request: RunRequest, task: str, *methods: str, judge: str = "toy") -> 
         request.grid,
         methods=tuple(MethodSpec(name=name) for name in methods),
         tasks=(TaskSpec(name=task),),
-        train_on=TaskSpec(name="echo"),
+        train_on="echo",
         seeds=(1,),
     )
     return replace(request, grid=grid, judge=judge)

@@ -63,7 +63,7 @@ def test_the_test_protocol_does_not_change_the_runs_but_the_training_protocol_do
     loud = TaskSpec(name="echo", protocol="loud")
     first = plan(GRID, tiny_model)
     same = plan(replace(GRID, tasks=(TaskSpec(name="echo"), loud)), tiny_model)
-    other = plan(replace(GRID, train_on=loud), tiny_model)
+    other = plan(replace(GRID, train_on="echo@loud"), tiny_model)
     assert [r.id for r in first.runs] == [r.id for r in same.runs]
     assert first.runs[0].id == other.runs[0].id  # the untuned model knows no training
     assert not {r.id for r in first.runs[1:]} & {r.id for r in other.runs[1:]}
@@ -111,7 +111,7 @@ def test_training_settings_are_typed(tiny_model: Path) -> None:
         ({"train": {"batch_size": "0"}}, BadParameter, "batch_size is 0"),
         ({"tasks": (TaskSpec(name="corpus"),)}, BadParameter, "no test split, only train; name"),
         ({"tasks": (TaskSpec(name="unseen"),)}, BadParameter, "unseen cannot be trained on"),
-        ({"train_on": TaskSpec(name="unseen")}, BadParameter, "no train split, only test; name"),
+        ({"train_on": "unseen"}, BadParameter, "no train split, only test; name"),
         ({"tasks": (TaskSpec(name="toys"),)}, UnknownName, "did you mean 'toy'"),
         ({"tasks": (TaskSpec(name="toy", protocol="x"),)}, BadParameter, "no protocol 'x'"),
     ],
@@ -178,3 +178,34 @@ def test_choices_are_part_of_the_data(tiny_model: Path) -> None:
     samples = list(Toy().samples("test", Data(name="", folder=Path(), source="sample")))
     without = [replace(sample, choices=()) for sample in samples]
     assert digest_samples(samples) != digest_samples(without)
+
+
+def test_a_mix_is_trained_on_like_a_task(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text('seed = 1\n[components]\necho = 4\n"toy@say" = "all"\n')
+    grid = replace(GRID, train_on=str(path))
+    found = toys.registry(tiny_model, (Toy,))
+    made = make_plan(grid, found, None, "float32")
+    assert {
+        (split.spec.name, sample.id.split("/")[0]) for split, sample in made.training.samples
+    } == {
+        ("echo", "echo"),
+        ("toy", "toy@say"),
+    }
+    assert len(made.training.samples) == 4 + 3
+    assert made.training.spec.name == "both"
+    again = make_plan(grid, found, None, "float32")
+    assert [run.id for run in made.runs] == [run.id for run in again.runs]
+    path.write_text('seed = 2\n[components]\necho = 4\n"toy@say" = "all"\n')
+    other = make_plan(grid, found, None, "float32")
+    assert other.runs[1].id != made.runs[1].id
+    path.write_text("seed = 1\n[components]\necho = 7\n")
+    with pytest.raises(DataError, match="7 samples of 'echo', which has 6"):
+        make_plan(grid, found, None, "float32")
+
+
+def test_a_component_that_cannot_be_trained_on_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("seed = 1\n[components]\nunseen = 1\n")
+    with pytest.raises(BadParameter, match="no train split"):
+        plan(replace(GRID, train_on=str(path)), tiny_model)

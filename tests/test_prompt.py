@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -183,6 +184,21 @@ def test_a_long_conversation_is_cut_at_its_end(renderer: Renderer) -> None:
     cut = short.example(Corpus(), SAMPLE, generous)
     assert len(cut.prompt) + len(cut.completion) <= short.context
     assert cut.completion == whole.completion[: len(cut.completion)]
+
+
+def test_a_longest_example_is_cut_as_a_whole_and_an_answer_then_has_no_end(
+    renderer: Renderer,
+) -> None:
+    whole = protocol(form="tulu", generation=Generation(max_tokens=1), max_example_tokens=400)
+    example = renderer.example(Corpus(), SAMPLE, whole)
+    tokens = [*example.prompt, *example.completion]
+    assert text(renderer, tuple(tokens)).endswith("the mat</s>")
+    for longest in (len(tokens) - 1, len(example.prompt) + 1, len(example.prompt), 3):
+        cut = renderer.example(Corpus(), SAMPLE, replace(whole, max_example_tokens=longest))
+        assert len(cut.prompt) + len(cut.completion) == longest
+        assert cut.is_learned == (longest > len(example.prompt))
+        if cut.is_learned:
+            assert [*cut.prompt, *cut.completion] == tokens[:longest]
 
 
 class Mute(Echo):

@@ -23,8 +23,13 @@ class Kind(StrEnum):
     methods = "methods"
     models = "models"
     tasks = "tasks"
+    mixes = "mixes"
     boards = "boards"
     plugins = "plugins"
+
+    @property
+    def singular(self) -> str:
+        return "mix" if self is Kind.mixes else self.value.removesuffix("s")
 
 
 def list_names(
@@ -33,7 +38,7 @@ def list_names(
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
-    """List methods, models, tasks, boards or plugins."""
+    """List methods, models, tasks, mixes, boards or plugins."""
     rows = entries(kind, load_registry(no_plugin, plugin))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -46,20 +51,20 @@ def list_names(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A method, model, task or protocol's task.")],
+    name: Annotated[str, typer.Argument(help="A method, model, task or mix.")],
     as_json: Json = False,
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
 ) -> None:
-    """Show one method, model or task with its parameters."""
+    """Show one method, model, task or mix with its parameters."""
     registry = load_registry(no_plugin, plugin)
     details = [
         detail
-        for kind in (Kind.methods, Kind.models, Kind.tasks)
+        for kind in (Kind.methods, Kind.models, Kind.tasks, Kind.mixes)
         for detail in describe(kind, name, registry)
     ]
     if not details:
-        known = [*registry.methods, *registry.models, *registry.tasks]
+        known = [*registry.methods, *registry.models, *registry.tasks, *registry.mixes]
         raise UnknownName("name", name, known)
     if as_json:
         typer.echo(json.dumps(details, indent=1))
@@ -79,9 +84,9 @@ def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
         found = sorted(path.parent for path in BOARDS.glob("*/board.toml"))
         return [{"name": f.name, "plugin": "", "folder": str(f)} for f in found]
     known: dict[str, Any] = dict(getattr(registry, kind.value))
-    singular = kind.value.removesuffix("s")
+    origins = registry.origins
     return [
-        {"name": name, "plugin": registry.origins[singular, name].plugin, **_summary(kind, item)}
+        {"name": name, "plugin": origins[kind.singular, name].plugin, **_summary(kind, item)}
         for name, item in known.items()
     ]
 
@@ -94,13 +99,16 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
     item = getattr(registry, kind.value).get(name)
     if item is None:
         return []
-    origin = registry.origins[kind.value.removesuffix("s"), name]
-    detail = {"kind": kind.value.removesuffix("s"), "name": name, **asdict(origin)}
+    origin = registry.origins[kind.singular, name]
+    detail = {"kind": kind.singular, "name": name, **asdict(origin)}
     if kind is Kind.models:
         # A folder of this machine says nothing to others; a hub id does.
         where = Path(item.path).name if Path(item.path).is_absolute() else item.path
         facts = asdict(item) | {"path": where}
         return [detail | facts]
+    if kind is Kind.mixes:
+        components = {part.label: part.count for part in item.components}
+        return [detail | {"description": item.summary, "seed": item.seed, "components": components}]
     detail |= {"description": _paragraphs(item), "source": item.source}
     try:
         meaning = field_docs(item)
@@ -127,6 +135,8 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
 def _summary(kind: Kind, item: Any) -> dict[str, Any]:
     if kind is Kind.models:
         return {"summary": item.description}
+    if kind is Kind.mixes:
+        return {"components": str(len(item.components)), "summary": item.summary}
     if kind is Kind.tasks:
         protocols = ", ".join(item.protocols)
         splits = ", ".join(item.splits)

@@ -31,7 +31,11 @@ def run(
         str | None, typer.Option(help="nano, a folder, or a hub id (ORG/NAME[@REVISION]).")
     ] = None,
     train_on: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Train on this task; default: the first.")
+        str | None,
+        typer.Option(
+            metavar="TASK|MIX|FILE.toml",
+            help="Train on this; default: the first task that can be trained on.",
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="N,N,…", help="Seeds of training. Default: 42.")
@@ -121,7 +125,7 @@ def grid_of_flags(
         tasks=tuple(
             TaskSpec.parse(text) for group in tasks or ["super-ni"] for text in split_specs(group)
         ),
-        train_on=TaskSpec.parse(train_on) if train_on else None,
+        train_on=train_on or "",
         seeds=parse_seeds(seeds or "42"),
         train={k: v for text in settings or () for k, v in parse_pairs(text, text).items()},
     )

@@ -16,9 +16,9 @@ What is not as it should be is never dropped:
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from benchbench.judge.comparison import WORDING_SHA256, Comparison, comparison
 from benchbench.judge.kept import Answer, Kept
