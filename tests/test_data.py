@@ -1,4 +1,5 @@
 import dataclasses
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,16 +7,24 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchbench import Data, Protocol, Sample, Task
 from benchbench.data import (
+    check_limit,
+    chosen,
     digest_samples,
+    filled,
     find_data,
     items,
     key,
+    present,
     read_json,
+    read_jsonl,
     read_names,
     read_text,
+    subset,
     texts,
 )
 from benchbench.errors import DataError
@@ -146,6 +155,113 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
         read_text(tmp_path)
 
 
+def test_names_of_a_parameter_come_in_the_order_known() -> None:
+    known = ("b", "a", "c")
+    assert chosen("parts", "all", known) == known
+    assert chosen("parts", "c+b+c", known) == ("b", "c")
+    for value in ("", "a+", "a,b", "d"):
+        with pytest.raises(ValueError, match=r"parts holds '.*'; write all, or names .* b, a, c"):
+            chosen("parts", value, known)
+
+
+def test_only_a_sample_may_lack_parts(tmp_path: Path) -> None:
+    real = Data(name="toys", folder=tmp_path, source="folder")
+    sample = dataclasses.replace(real, source="sample")
+    assert present(real, "parts", ["a", "b"], {"a", "b", "c"}) == ("a", "b")
+    assert present(sample, "parts", ["a", "b"], {"b", "c"}) == ("b",)
+    with pytest.raises(DataError, match=r"has no a, d; .* or ask for the others: parts=b\+c\."):
+        present(real, "parts", ["a", "b", "c", "d"], {"b", "c"})
+    for data in (real, sample):
+        with pytest.raises(DataError, match=r"has no a; get the data set again\."):
+            present(data, "parts", ["a"], {"b"})
+
+
+def test_gzip_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("\ufeffключ\r\n猫\rx".encode()))
+    assert read_text(tmp_path / "a.txt.gz") == "ключ\n猫\nx"
+
+
+def test_a_file_that_is_not_there_may_lie_there_as_gzip(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'["zipped"]'))
+    assert read_json(tmp_path / "a.json") == ["zipped"]
+    (tmp_path / "a.json").write_text('["plain"]', encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == ["plain"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"text" * 100)[:-9], gzip.compress(b"x")[:10] + b"\xff" * 20],
+)
+def test_broken_gzip_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"{path} is not valid gzip .*; get the file again"):
+        read_json(path)
+
+
+def test_jsonl_has_a_record_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"a": "one\u2028two"}\r\n[3]\n\n', encoding="utf-8-sig", newline="")
+    assert read_jsonl(path) == [{"a": "one\u2028two"}, [3]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("\n \n", "records.jsonl is empty; it must hold one JSON record a line"),
+        ('{}\n{"a": \n{}', "line 2 of .*records.jsonl is not valid JSON"),
+        ("{}\n\n{}", "line 2 of .*records.jsonl is not valid JSON"),
+        ('{}\n{}\n{"a": "\\ud800"}\n', "line 3 of .*records.jsonl is not valid JSON .*surrogates"),
+    ],
+)
+def test_the_wrong_line_of_jsonl_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_jsonl(path)
+
+
+def questions(ids: Sequence[int]) -> list[Sample]:
+    return [Sample(id=str(i), input="", groups={"parity": str(i % 2)}) for i in ids]
+
+
+ORDERS = st.lists(st.integers(0, 99), unique=True, max_size=30)
+
+
+@given(ORDERS, st.integers(1, 20))
+def test_a_subset_is_the_lowest_hashes_in_the_order_given(ids: list[int], limit: int) -> None:
+    lowest = sorted(ids, key=lambda i: hashlib.sha256(str(i).encode()).hexdigest())[:limit]
+    assert subset(questions(ids), limit) == questions([i for i in ids if i in lowest])
+
+
+@given(ORDERS, st.integers(1, 20))
+def test_a_subset_takes_of_each_group_what_it_would_of_the_group_alone(
+    ids: list[int], limit: int
+) -> None:
+    kept = subset(questions(ids), limit, "parity")
+    for parity in (0, 1):
+        alone = subset(questions([i for i in ids if i % 2 == parity]), limit)
+        assert [each for each in kept if each.groups["parity"] == str(parity)] == alone
+
+
+@given(ORDERS, st.integers(1, 20), st.integers(1, 20))
+def test_a_smaller_subset_is_a_part_of_a_larger(ids: list[int], a: int, b: int) -> None:
+    few, many = (subset(questions(ids), limit, "parity") for limit in sorted((a, b)))
+    assert [each for each in many if each in few] == few
+
+
+def test_a_limit_of_0_takes_all() -> None:
+    samples = questions(range(9))
+    assert subset(samples, 0) == subset(samples, 0, "parity") == samples
+    assert subset([], 3) == []
+
+
+def test_a_negative_limit_is_refused() -> None:
+    check_limit(0)
+    with pytest.raises(ValueError, match="limit is -1; it must be 0, which takes all, or more"):
+        check_limit(-1)
+
+
 def test_names_are_read_one_a_line(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_bytes(b"\xef\xbb\xbfa\r\n\r\n  b c  \n\n")
@@ -191,6 +307,12 @@ def test_key_names_file_and_key(record: object, kind: type, message: str) -> Non
     with pytest.raises(DataError) as caught:
         key(record, "k", kind, "f.json")
     assert str(caught.value) == message
+
+
+def test_filled() -> None:
+    assert filled({"k": " a"}, "k", "f") == " a"
+    with pytest.raises(DataError, match="'k' of f is blank; get the file again, or fill it in"):
+        filled({"k": " \n"}, "k", "f")
 
 
 def test_texts() -> None:

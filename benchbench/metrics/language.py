@@ -34,9 +34,9 @@ def is_language(text: str, code: str) -> bool:
     text always gets the same answer.
     """
     detector = _languages().create()
-    detector.append(text[:READ])
     from langdetect import LangDetectException
 
+    detector.append(text[:READ])
     try:
         return bool(detector.detect() == code)
     except LangDetectException:  # no letters

@@ -1,0 +1,65 @@
+"""``benchbench judge``: what a judge is worth, before it judges."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from benchbench.cli.options import Json, NoPlugin, Plugin, load_registry
+
+app = typer.Typer(help="Try judges of long-form outputs.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    judge: Annotated[
+        str, typer.Argument(metavar="NAME@URL|MODEL", help="A model at an endpoint, or our own.")
+    ],
+    engine: Annotated[
+        str, typer.Option(help="vllm, transformers, or auto (default), for a model of our own.")
+    ] = "auto",
+    as_json: Json = False,
+    plugin: Plugin = None,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Ask a judge about pairs of which one answer is plainly better.
+
+    Exit code 0: it is good enough to judge; 1: it is not; 2: the request was wrong.
+    """
+    from benchbench.cli.progress import reporter
+    from benchbench.judge.agreement import ENOUGH
+    from benchbench.judge.agreement import check as agreement_of
+    from benchbench.judge.opening import open_judge
+    from benchbench.judge.pairs import PAIRS
+
+    registry = load_registry(no_plugin, plugin)
+    with (
+        open_judge(judge, registry.models, engine) as opened,
+        reporter().bar(f"asking {opened.spec.model}", len(PAIRS)) as update,
+    ):
+        found = agreement_of(opened, progress=lambda n: update(n, len(PAIRS), ""))
+        spec = opened.spec
+    if as_json:
+        facts = asdict(found) | {"rate": found.rate._asdict(), "enough": found.enough}
+        typer.echo(json.dumps({"judge": asdict(spec), **facts}, indent=1))
+    else:
+        low, high = (f"{100 * each:.0f}" for each in (found.rate.low or 0, found.rate.high or 0))
+        lines = {
+            "prefers the better answer": f"{100 * found.rate.value:.1f} % ({low} to {high})",
+            "prefers the longer answer": f"{100 * found.for_longer:.1f} % (50 is fair)",
+            "prefers the first answer": f"{100 * found.for_place:.1f} % (50 is fair)",
+            "says the same in both orders": f"{100 * found.steady:.1f} %",
+            "names neither answer": f"{100 * found.no_verdict:.1f} %",
+        }
+        typer.echo(f"{spec.model}, {len(PAIRS)} pairs in both orders:")
+        for name, value in lines.items():
+            typer.echo(f"  {name:<30}{value}")
+        for why in found.missing:
+            typer.echo(f"  no answer: {why}")
+        verdict = "good enough" if found.enough else "not good enough"
+        typer.echo(
+            f"{verdict} to judge (at least {100 * ENOUGH:.0f} % and an answer to everything)"
+        )
+    if not found.enough:
+        raise typer.Exit(1)

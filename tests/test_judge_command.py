@@ -1,0 +1,68 @@
+"""``benchbench judge check`` at a toy endpoint."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from benchbench.judge.pairs import PAIRS
+from tests.test_cli import Command, command, one_sentence
+from tests.toy_judge import Server, longer, serve
+
+__all__ = ["command"]
+
+BETTER = {pair.better for pair in PAIRS}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as found:
+        yield found
+
+
+def wise(first: str, second: str) -> float:
+    return 0.9 if first in BETTER else 0.1
+
+
+def test_a_judge_that_finds_the_better_answers_passes(command: Command, server: Server) -> None:
+    server.prefers = wise
+    ended = command("judge", "check", f"toy@{server.url}")
+    assert ended.code == 0
+    assert "prefers the better answer     100.0 % (100 to 100)" in ended.out
+    assert "says the same in both orders  100.0 %" in ended.out
+    assert "\ngood enough to judge" in ended.out
+
+
+def test_a_judge_that_goes_by_length_does_not(command: Command, server: Server) -> None:
+    server.prefers = longer
+    ended = command("judge", "check", f"toy@{server.url}", "--json")
+    assert ended.code == 1
+    found = json.loads(ended.out)
+    assert found["rate"]["value"] == pytest.approx(0.5)
+    assert found["for_longer"] == 1.0 and not found["enough"]
+    assert found["judge"]["model"] == "toy" and found["judge"]["served_by"] == "endpoint"
+    assert server.url not in ended.out  # an address may hold a secret
+
+
+def test_a_key_is_never_shown(
+    command: Command, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    server.failures = [401] * 9
+    ended = command("judge", "check", f"toy@{server.url}")
+    one_sentence(ended, "judge 'toy' is refused")
+    assert "sk-secret" not in ended.err + ended.out
+    assert server.keys[0] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("toy@http://127.0.0.1:9/v1", "cannot be reached"),
+        ("toy@httpfoo", "an endpoint is NAME@URL, such as"),
+        ("@http://127.0.0.1:9", "an endpoint is NAME@URL"),
+        ("nosuch", "neither a known model nor a folder"),
+    ],
+)
+def test_a_judge_that_is_none_is_one_sentence(name: str, message: str, command: Command) -> None:
+    one_sentence(command("judge", "check", name), message)
