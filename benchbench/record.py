@@ -20,6 +20,11 @@ REFERENCE = "reference"
 DATA_SET = "data-set"
 """Answers that come with the data set."""
 
+NO_VERDICT = "no_verdict"
+"""Metric of a judged result: the share of questions to which the judge named neither answer."""
+MOST_WITHOUT_VERDICT = 0.01
+"""Of them, for a result to be publishable: a share s moves a win rate by at most s / 2."""
+
 JUDGED = ("judge", "opponent")
 """What only a judged result depends on."""
 
@@ -251,7 +256,9 @@ class TaskResult:
 
     @property
     def publishable(self) -> bool:
-        return self.parity is not None and self.parity.passed and not self.n_missing
+        without = [score.value for score in self.scores if score.metric == NO_VERDICT]
+        proven = self.parity is not None and self.parity.passed and not self.n_missing
+        return proven and max(without, default=0.0) <= MOST_WITHOUT_VERDICT
 
 
 def hash_files(folder: Path, files: Iterable[Path]) -> str:

@@ -12,7 +12,7 @@ from benchbench import evaluate
 from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.errors import StoreError
 from benchbench.hardware import precision
-from benchbench.judge.opening import open_judge
+from benchbench.judge.opening import JudgeRequest, open_judge
 from benchbench.judging import Unjudged, judge_all
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
@@ -39,8 +39,8 @@ class RunRequest:
     data_root: Path | None = None
     loaded: Loaded = field(default_factory=Loaded)
     retry_failed: bool = False
-    judge: str = ""
-    """``NAME@URL`` or a model of our own; empty: outputs of judged tasks wait for one."""
+    judge: JudgeRequest | None = None
+    """None: outputs of judged tasks wait for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def _judge(
     outputs = [result for result in results if not result.is_scored and result.publishable]
     if not splits or not outputs:
         return (), {}
-    if not request.judge:
+    if request.judge is None:
         reporter.say(
             f"{', '.join(split.spec.label for split in splits)}: outputs are not judged; name a "
             "judge with --judge NAME@URL or --judge MODEL, and the same command goes on"

@@ -66,3 +66,37 @@ def test_a_key_is_never_shown(
 )
 def test_a_judge_that_is_none_is_one_sentence(name: str, message: str, command: Command) -> None:
     one_sentence(command("judge", "check", name), message)
+
+
+def test_settings_go_to_the_endpoint(command: Command, server: Server) -> None:
+    server.prefers = wise
+    settings = ["top_logprobs=5", "revision=2026-01", 'chat_template_kwargs={"a": 1, "b": 2}']
+    flags = [flag for text in settings for flag in ("--judge-set", text)]
+    ended = command("judge", "check", f"toy@{server.url}", "--json", *flags)
+    assert ended.code == 0
+    assert server.requests[0]["top_logprobs"] == 5
+    assert server.requests[0]["chat_template_kwargs"] == {"a": 1, "b": 2}
+    spec = json.loads(ended.out)["judge"]
+    assert (spec["revision"], spec["settings"]) == (
+        "2026-01",
+        {"chat_template_kwargs": {"a": 1, "b": 2}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("judge", "setting", "message"),
+    [
+        (
+            "toy@http://127.0.0.1:9/v1",
+            "top_logprobs=many",
+            "top_logprobs is 'many'; it must be int",
+        ),
+        ("toy@http://127.0.0.1:9/v1", "mode=fast", "write text in double quotes"),
+        ("toy@http://127.0.0.1:9/v1", "mode", "write KEY=VALUE"),
+        ("nano", "top_logprobs=5", "is a model of our own, which has no settings"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    judge: str, setting: str, message: str, command: Command
+) -> None:
+    one_sentence(command("judge", "check", judge, "--judge-set", setting), message)

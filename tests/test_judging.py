@@ -12,6 +12,7 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.engines import Request
 from benchbench.errors import BoardError
 from benchbench.judge import METRIC
+from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT
 from benchbench.leaderboard import rank
 from benchbench.record import DATA_SET, REFERENCE, TaskResult
@@ -50,7 +51,7 @@ def asked(request: RunRequest, task: str, *methods: str, judge: str = "toy") -> 
         train_on="echo",
         seeds=(1,),
     )
-    return replace(request, grid=grid, judge=judge)
+    return replace(request, grid=grid, judge=JudgeRequest(name=judge) if judge else None)
 
 
 @pytest.fixture
@@ -197,3 +198,14 @@ def test_judges_are_never_mixed(march: Any, judge: ToyJudge, request_: RunReques
     assert len(rank(runs, list(scored(first).values()))) == 3
     with pytest.raises(BoardError, match="judge is"):
         rank(runs, [scored(first)["whole"], scored(second)["part"]])
+
+
+def test_a_judge_without_verdicts_gives_no_publishable_result(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    judge.silent = lambda prompt: "sample 1" in prompt
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    found = scored(report)
+    assert not report.ok
+    assert (found["part"].publishable, found["whole"].publishable) == (False, True)
+    assert found["part"].score("no_verdict").value == 0.5

@@ -70,6 +70,8 @@ class Server:
 
     url: str = ""
     prefers: Prefers = longer
+    reads: Callable[[str], tuple[str, str]] = answers
+    """Finds the two answers in a prompt."""
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next requests fail."""
     seconds: float = 0.0
@@ -87,7 +89,7 @@ class Server:
         """Return status and body."""
         if self.failures:
             return self.failures.pop(), {"error": {"message": f"no, not with {self.keys[-1]}"}}
-        p = self.prefers(*answers(request["messages"][0]["content"]))
+        p = self.prefers(*self.reads(request["messages"][-1]["content"]))
         likely = [
             {"token": token, "bytes": None, "logprob": math.log(p) if p else -9999.0}
             for token, p in self.tokens(p).items()
@@ -99,6 +101,7 @@ class Server:
             "created": 0,
             "model": "toy-2026",
             "system_fingerprint": "fp",
+            "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
             "choices": [
                 {
                     "index": 0,

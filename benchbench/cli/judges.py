@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchbench.cli.options import Json, NoPlugin, Plugin, load_registry
+from benchbench.cli.options import Json, JudgeSet, NoPlugin, Plugin, judge_request, load_registry
 
 app = typer.Typer(help="Try judges of long-form outputs.", no_args_is_help=True)
 
@@ -19,6 +19,7 @@ def check(
     engine: Annotated[
         str, typer.Option(help="vllm, transformers, or auto (default), for a model of our own.")
     ] = "auto",
+    judge_set: JudgeSet = None,
     as_json: Json = False,
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
@@ -35,7 +36,7 @@ def check(
 
     registry = load_registry(no_plugin, plugin)
     with (
-        open_judge(judge, registry.models, engine) as opened,
+        open_judge(judge_request(judge, judge_set), registry.models, engine) as opened,
         reporter().bar(f"asking {opened.spec.model}", len(PAIRS)) as update,
     ):
         found = agreement_of(opened, progress=lambda n: update(n, len(PAIRS), ""))

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchbench.errors import PluginError
+from benchbench.errors import BadParameter, PluginError
 
 if TYPE_CHECKING:
+    from benchbench.judge.opening import JudgeRequest
     from benchbench.registry import Registry
 
 NoPlugin = Annotated[
@@ -28,6 +29,15 @@ Data = Annotated[
         envvar="BENCHBENCH_DATA",
         metavar="DIR",
         help="Data root, one subfolder a data set.",
+    ),
+]
+JudgeSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge-set",
+        metavar="KEY=VALUE",
+        help="Setting of an endpoint (repeatable): top_logprobs, revision, concurrency, timeout, "
+        "retries, or a field of its requests, as JSON.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the runs.")]
@@ -55,3 +65,16 @@ def absolute(plugins: list[str] | None) -> tuple[str, ...]:
     return tuple(
         str(Path(name).absolute()) if name.endswith(".py") else name for name in plugins or ()
     )
+
+
+def judge_request(name: str, settings: list[str] | None) -> "JudgeRequest":
+    """Return the judge that flags describe."""
+    from benchbench.judge.opening import JudgeRequest
+
+    pairs: dict[str, str] = {}
+    for text in settings or ():
+        key, equals, value = text.partition("=")  # a value is JSON, which may hold commas
+        if not key or not equals:
+            raise BadParameter(f"--judge-set is {text!r}; write KEY=VALUE.")
+        pairs[key] = value
+    return JudgeRequest(name=name, settings=pairs)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import Data, Json, NoPlugin, Out, Plugin, absolute, load_registry
+from benchbench.cli.options import (
+    Data,
+    Json,
+    JudgeSet,
+    NoPlugin,
+    Out,
+    Plugin,
+    absolute,
+    judge_request,
+    load_registry,
+)
 from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -57,6 +67,7 @@ def run(
             help="Who compares long-form outputs: a model at an endpoint, or one of our own.",
         ),
     ] = None,
+    judge_set: JudgeSet = None,
     data: Data = None,
     out: Out = Path("runs"),
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
@@ -93,7 +104,7 @@ def run(
         data_root=data,
         loaded=Loaded(plugins=absolute(plugin), no_plugins=tuple(no_plugin or ())),
         retry_failed=retry_failed,
-        judge=judge or "",
+        judge=judge_request(judge, judge_set) if judge else None,
     )
     if dry_run:
         return show_plan(request, registry, as_json)

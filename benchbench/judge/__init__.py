@@ -8,8 +8,7 @@ comparison's preference is the mean over its orders.
 What is not as it should be is never dropped:
 
 - a judge that names neither label among its likeliest tokens gave *no verdict*. That order counts
-  as a tie, 0.5, and is counted in ``no_verdict``: a share s of them moves a win rate by at most
-  s / 2, so up to ``MOST_WITHOUT_VERDICT`` a result may still be published.
+  as a tie, 0.5, and is counted in ``no_verdict``; a result may be published up to a small share.
 - a question without an answer (the network, a refusal) leaves the comparison *missing*: it has no
   scores, keeps its result from being published, and is asked again by the next run.
 """
@@ -22,12 +21,11 @@ from typing import NamedTuple, Protocol
 
 from benchbench.judge.comparison import WORDING_SHA256, Comparison, comparison
 from benchbench.judge.kept import Answer, Kept
-from benchbench.record import JudgeSpec
+from benchbench.record import NO_VERDICT, JudgeSpec
 from benchbench.specs import digest
 
 __all__ = [
     "METRIC",
-    "MOST_WITHOUT_VERDICT",
     "WORDING_SHA256",
     "Answer",
     "Comparison",
@@ -41,7 +39,6 @@ __all__ = [
 ]
 
 METRIC = "win_rate"
-MOST_WITHOUT_VERDICT = 0.01
 
 
 class Question(NamedTuple):
@@ -82,7 +79,7 @@ class Judgement:
         """Metric -> value in [0, 1]; empty where the comparison is missing."""
         if self.error:
             return {}
-        return {METRIC: self.preference, "no_verdict": self.orders.count(None) / 2}
+        return {METRIC: self.preference, NO_VERDICT: self.orders.count(None) / 2}
 
 
 def compare(

@@ -1,7 +1,10 @@
 """Opens a judge by what the user calls it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
 
 from benchbench.engines import EngineSettings, choose_engine, open_engine
 from benchbench.errors import BadParameter
@@ -13,16 +16,25 @@ from benchbench.judge.serving import EngineJudge
 from benchbench.model import Model
 from benchbench.prompt import Renderer
 from benchbench.record import Checkpoint
+from benchbench.registry import typed
 
 RUN_ID = "judge"
 
 
-@contextmanager
-def open_judge(name: str, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
-    """Open ``NAME@URL``, a model at an OpenAI-compatible endpoint, or a model of our own.
+@dataclass(frozen=True, kw_only=True)
+class JudgeRequest:
+    """Who shall judge, as the user says it."""
 
-    Raises BadParameter, or what finding the model and opening its engine raise.
-    """
+    name: str
+    """``NAME@URL``, a model at an OpenAI-compatible endpoint, or a model of our own."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of an endpoint, as text; fields that it does not know go into each request, read as JSON."""
+
+
+@contextmanager
+def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
+    """Open a judge; raises BadParameter, or what finding a model and opening its engine raise."""
+    name = request.name
     model, _, url = name.partition("@http")
     if url:
         if not model or not url.startswith(("://", "s://")):
@@ -30,8 +42,13 @@ def open_judge(name: str, models: Mapping[str, Model], engine: str) -> Iterator[
                 f"--judge is {name!r}; an endpoint is NAME@URL, such as "
                 "my-judge@http://127.0.0.1:8000/v1."
             )
-        yield EndpointJudge(model=model, base_url=f"http{url}")
+        yield EndpointJudge(model=model, base_url=f"http{url}", **_settings(request.settings))
         return
+    if request.settings:
+        raise BadParameter(
+            f"--judge {name} is a model of our own, which has no settings "
+            f"({', '.join(request.settings)} is for an endpoint, NAME@URL)."
+        )
     found = find_model(name, models)
     kind, _ = choose_engine(engine, found.folder)
     renderer = Renderer.of(found.folder)
@@ -51,3 +68,22 @@ def open_judge(name: str, models: Mapping[str, Model], engine: str) -> Iterator[
         )
     finally:
         server.close()
+
+
+def _settings(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Read an endpoint's settings."""
+    hints = get_type_hints(EndpointJudge)
+    own = {f.name for f in fields(EndpointJudge)} - {"model", "base_url", "settings"}
+    found: dict[str, Any] = {"settings": {}}
+    for key, text in texts.items():
+        if key in own:
+            found[key] = typed("--judge-set", key, text, hints[key])
+            continue
+        try:
+            found["settings"][key] = json.loads(text)
+        except ValueError as error:
+            raise BadParameter(
+                f"--judge-set {key}={text} is neither one of {', '.join(sorted(own))} nor JSON for "
+                f"the endpoint ({error}); write text in double quotes."
+            ) from error
+    return found
