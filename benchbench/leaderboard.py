@@ -6,7 +6,7 @@ the key that differs is named with both values.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import mean, stdev
 from typing import Any, Literal
 
@@ -52,6 +52,14 @@ class Row:
     noise: float | None = None
     """Smaller differences are what other seeds may give; None where neither has several."""
     verdict: Verdict | None = None
+    other_scores: Mapping[str, float] = field(default_factory=dict)
+    """Metric -> mean over seeds of the mean over samples, for all but the primary one."""
+    output_tokens: float | None = None
+    """Mean length of the completions."""
+    unique_tokens: float | None = None
+    """Mean number of different tokens in a completion."""
+    judge: str | None = None
+    """Who judged; None in a task without a judge."""
     n: int
     trainable_parameters: int | None
     total_parameters: int | None
@@ -178,6 +186,10 @@ def _row(
         run_ids=tuple(sorted(r.run_id for r in found)),
         score=Interval(value=estimate.value, low=estimate.low, high=estimate.high),
         seed_deviation=stdev(each) if len(each) > 1 else None,
+        other_scores=_other_scores(found),
+        output_tokens=_mean([r.output_tokens for r in found]),
+        unique_tokens=_mean([r.unique_tokens for r in found]),
+        judge=found[0].spec.judge.model if found[0].spec.judge else None,
         n=found[0].n,
         trainable_parameters=costs[0].trainable_parameters if costs else None,
         total_parameters=costs[0].total_parameters if costs else None,
@@ -188,6 +200,16 @@ def _row(
         parity=max((d for d in differences if d is not None), default=None),
         publishable=all(r.publishable for r in found),
     )
+
+
+def _other_scores(found: Sequence[TaskResult]) -> dict[str, float]:
+    names = {s.metric for result in found for s in result.scores if s.metric != result.metric}
+    return {
+        name: mean(
+            s.value for r in found for s in r.scores if (s.metric, s.mean) == (name, "micro")
+        )
+        for name in sorted(names)
+    }
 
 
 def _compare(row: Row, found: Sequence[TaskResult], reference: Sequence[TaskResult] | None) -> Row:

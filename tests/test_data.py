@@ -20,6 +20,7 @@ from benchbench.data import (
     items,
     key,
     present,
+    read_csv,
     read_json,
     read_jsonl,
     read_names,
@@ -333,3 +334,26 @@ def test_texts_names_file_and_key(value: object, message: str) -> None:
     with pytest.raises(DataError) as caught:
         texts({"k": value}, "k", "f.json")
     assert str(caught.value).startswith(message)
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeffa,"b, ""c""",猫\r\n\r\n1, 2,"x\ny"\n,,\n', encoding="utf-8")
+    assert read_csv(path) == [["a", 'b, "c"', "猫"], ["1", " 2", "x\ny"], ["", "", ""]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty; it must hold one or more rows"),
+        ("\n\n", "is empty"),
+        ('a,"b\n', "is not valid CSV"),
+        ('a,"b"c\n', "is not valid CSV"),
+        (f"a,{'b' * 200_000}\n", "is not valid CSV .field larger than"),
+    ],
+)
+def test_a_wrong_csv_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=f"a.csv {message}"):
+        read_csv(path)

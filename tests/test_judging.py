@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec, TaskSpec
+from benchbench.cli.boards import page
+from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
 from benchbench.errors import BoardError
 from benchbench.judge import METRIC
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT
-from benchbench.leaderboard import rank
+from benchbench.leaderboard import rank, tables
 from benchbench.record import DATA_SET, REFERENCE, TaskResult
 from benchbench.run import Report, RunRequest, run
 from tests import toys
@@ -209,3 +211,19 @@ def test_a_judge_without_verdicts_gives_no_publishable_result(
     assert not report.ok
     assert (found["part"].publishable, found["whole"].publishable) == (False, True)
     assert found["part"].score("no_verdict").value == 0.5
+
+
+def test_tables_tell_of_the_judge_and_of_length(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    (rows,) = tables(report.runs, report.results).values()
+    assert {row.judge for row in rows} == {"toy"}
+    assert {row.output_tokens for row in rows} == {1.0}
+    assert rows[0].other_scores["no_verdict"] == 0.0
+    assert "tokens" in columns(rows)
+    results = list(scored(report).values())
+    text = page("long", "Long", tables(report.runs, results), results)
+    assert "Judged by toy" in text and "against the reference's answers" in text
+    scored_rows = rank({r.run_id: r for r in report.runs}, results)
+    assert set(columns(scored_rows)) - set(score_rows(scored_rows)[0]) == set()

@@ -1,6 +1,15 @@
 import pytest
 
-from benchbench.cli.tables import SCORE_COLUMNS, aligned, markdown, score_rows, show, span, split
+from benchbench.cli.tables import (
+    JUDGED_COLUMNS,
+    SCORE_COLUMNS,
+    aligned,
+    markdown,
+    score_rows,
+    show,
+    span,
+    split,
+)
 from benchbench.leaderboard import Interval, rank
 from tests.toys import result, run_record
 
@@ -17,7 +26,7 @@ def test_a_row_says_what_its_comparison_shows() -> None:
     assert (part["to full"], part["verdict"]) == ("-10.00 (-10.00 to -10.00)", "worse")
     assert part["p"] == "<0.001"
     assert (whole["to full"], whole["p"], whole["verdict"]) == ("–", "–", "–")
-    assert set(SCORE_COLUMNS) == set(part)
+    assert {*SCORE_COLUMNS, *JUDGED_COLUMNS} == set(part)
 
 
 def test_a_p_value_has_three_decimals() -> None:

@@ -55,7 +55,7 @@ def build(board: Board) -> None:
     """Rank a board's records: writes leaderboard.json and README.md beside them."""
     from benchbench.board import read_board
     from benchbench.chart import chart
-    from benchbench.cli.tables import SCORE_COLUMNS, score_rows, show
+    from benchbench.cli.tables import columns, score_rows, show
     from benchbench.leaderboard import tables, to_json
     from benchbench.record import RunRecord, TaskResult
     from benchbench.store import read_records
@@ -75,7 +75,7 @@ def build(board: Board) -> None:
     write(board / "README.md", page(wanted.name, wanted.title, ranked, results))
     for label, rows in ranked.items():
         write(board / picture(label), chart(f"{wanted.title}: {label}", rows))
-        show(label, score_rows(rows), SCORE_COLUMNS)
+        show(label, score_rows(rows), columns(rows))
 
 
 def page(
@@ -85,7 +85,7 @@ def page(
     results: "Sequence[TaskResult]",
 ) -> str:
     """Return a board's README.md."""
-    from benchbench.cli.tables import SCORE_COLUMNS, markdown, score_rows
+    from benchbench.cli.tables import columns, markdown, score_rows
     from benchbench.leaderboard import by_task
 
     parts = [
@@ -102,7 +102,7 @@ def page(
             *caption(found[label][0], rows),
             f"![scores with their intervals]({picture(label)})",
             "",
-            markdown(score_rows(rows), SCORE_COLUMNS),
+            markdown(score_rows(rows), columns(rows)),
         ]
     return "\n".join(parts) + "\n"
 
@@ -120,6 +120,15 @@ def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
         "a log-probability as trained and as served.",
         "",
     ]
+    if result.spec.judge:
+        judge, opponent = result.spec.judge, result.spec.opponent.partition(":")[0]
+        parts += [
+            f"Judged by {judge.model} (revision {judge.revision}, {judge.served_by}) against the "
+            f"{opponent.replace('-', ' ')}'s answers, in both orders; a tie counts half. "
+            '"Length-adjusted" is the win rate at equal lengths; "tokens" and "unique" are the '
+            "mean length of an answer and its mean number of different tokens.",
+            "",
+        ]
     compared = [row for row in rows if row.difference is not None]
     if compared:
         parts += [

@@ -169,7 +169,9 @@ def print_tables(report: "Report", store: Any) -> None:
             f"{label} on {report.plan.model.spec.name}: {primary.metric} ×100, "
             f"n = {primary.n}, data: {primary.spec.data.source}"
         )
-        tables.show(title, tables.score_rows(rows), tables.SCORE_COLUMNS)
+        if primary.spec.judge:
+            title += f", judged by {primary.spec.judge.model}"
+        tables.show(title, tables.score_rows(rows), tables.columns(rows))
     for record in report.runs:
         if record.status != "done":
             print(f"{record.label}: {record.status}: {record.reason}")

@@ -19,6 +19,8 @@ SCORE_COLUMNS = (
     "memory",
     "parity",
 )
+JUDGED_COLUMNS = ("length-adjusted", "tokens", "unique")
+"""What long-form outputs are told by too, after the seeds: judges favour length."""
 SENTENCE = 30
 """Characters from which a cell may be broken over lines on a terminal."""
 
@@ -48,6 +50,14 @@ def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
+def columns(rows: Sequence[Row]) -> Sequence[str]:
+    """Return the columns of a table."""
+    if not any(row.judge for row in rows):
+        return SCORE_COLUMNS
+    place = SCORE_COLUMNS.index("seeds") + 1
+    return (*SCORE_COLUMNS[:place], *JUDGED_COLUMNS, *SCORE_COLUMNS[place:])
+
+
 def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
     """Return a leaderboard's rows as text; scores ×100."""
     return [
@@ -59,6 +69,9 @@ def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
             "p": _probability(row.p_value),
             "verdict": row.verdict or "–",
             "seeds": str(len(row.seeds)),
+            "length-adjusted": _percent(row.other_scores.get("length_adjusted_win_rate")),
+            "tokens": _count(row.output_tokens),
+            "unique": _count(row.unique_tokens),
             "trainable": _share(row.trainable_parameters, row.total_parameters),
             "time": seconds(row.train_seconds),
             "memory": size(row.peak_memory_bytes),
@@ -66,6 +79,14 @@ def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
         }
         for row in rows
     ]
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{100 * value:.2f}"
+
+
+def _count(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f}"
 
 
 def interval(value: Interval) -> str:
