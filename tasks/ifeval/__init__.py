@@ -1,0 +1,143 @@
+"""IFEval: prompts with instructions whose keeping a program can tell (arXiv 2311.07911)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from benchbench import Data, Generation, Protocol, Sample, Task, hookimpl
+from benchbench.data import DataError, check_limit, filled, items, key, read_jsonl, subset, texts
+from benchbench_tasks.ifeval.instructions import INSTRUCTIONS, Relation, parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class IFEval(Task):
+    """Keep to instructions of form, such as "no commas"; scored by the prompts that are kept to.
+
+    ``prompt_strict`` says whether all instructions of a prompt are followed, and
+    ``instruction_strict`` what share of them; the published figure of instructions is a mean over
+    instructions, where this one is over prompts. ``loose`` takes an instruction as followed where
+    it is without the first line, the last, both, or any asterisk. Verdicts are those of the release
+    (google-research, instruction_following_eval), see the module of instructions.
+    """
+
+    name = "ifeval"
+    family = "instruction-following"
+    source = "https://arxiv.org/abs/2311.07911"
+    data_set = "ifeval"
+    embedded = Path(__file__).parents[1] / "sample" / "ifeval"
+    how_to_get = (
+        "copy instruction_following_eval/data/input_data.jsonl of "
+        "https://github.com/google-research/google-research into {folder}"
+    )
+    metric = "prompt_strict"
+    splits = ("test",)
+    evaluation_only = ("limit",)
+    protocols = {
+        "full": Protocol(
+            summary="All prompts, without example.",
+            generation=Generation(max_tokens=1280),  # as EleutherAI's lm-evaluation-harness
+            form="tulu",
+        )
+    }
+
+    limit: int = 0
+    """Prompts at most, those whose ids hash lowest; 0 takes all."""
+
+    def __post_init__(self) -> None:
+        check_limit(self.limit)
+
+    def samples(self, split: str, data: Data) -> Iterator[Sample]:
+        path = data.folder / "input_data.jsonl"
+        for i, record in enumerate(read_jsonl(path), start=1):
+            where = f"line {i} of {path}"
+            asked = read_instructions(record, where)
+            yield Sample(
+                id=str(key(record, "key", int, where)),
+                input=filled(record, "prompt", where),
+                targets=tuple(each["name"] for each in asked),  # there is no reference answer
+                context={"instructions": asked},
+            )
+
+    def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
+        return subset(samples, self.limit)
+
+    def extract(self, completion: str) -> str:
+        return completion  # white space may be what is asked for
+
+    def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
+        scores = {}
+        for kind, variants in (("strict", answers), ("loose", loosened(answers[0]))):
+            followed = verdicts(sample.context["instructions"], variants)
+            scores[f"prompt_{kind}"] = float(all(followed))
+            scores[f"instruction_{kind}"] = sum(followed) / len(followed)
+        return scores
+
+
+def loosened(text: str) -> list[str]:
+    """Return a text with and without its first line, its last and its asterisks."""
+    lines = text.split("\n")
+    parts = ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
+    variants = [text, *parts]
+    variants += [each.replace("*", "") for each in variants]
+    return list(dict.fromkeys(variants))
+
+
+def verdicts(instructions: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> list[bool]:
+    """Return whether each instruction is followed by any variant of a text; blank ones follow none.
+
+    Instructions are as a sample holds them: name and arguments.
+    """
+    written = [text for text in variants if text.strip()]
+    return [
+        any(INSTRUCTIONS[each["name"]](text, **each["arguments"]) for text in written)
+        for each in instructions
+    ]
+
+
+def read_instructions(record: Any, where: str) -> list[dict[str, Any]]:
+    """Read the names of a prompt's instructions, and of each the arguments it needs."""
+    names = texts(record, "instruction_id_list", where)
+    arguments = items(record, "kwargs", where)
+    if len(names) != len(arguments):
+        raise DataError(
+            f"{where} has {len(names)} instruction_id_list and {len(arguments)} kwargs; it must "
+            "have as many of one as of the other."
+        )
+    for name in names:
+        if name not in INSTRUCTIONS:
+            raise DataError(
+                f"{where} has the instruction {name!r}; the known ones are: "
+                f"{', '.join(INSTRUCTIONS)}."
+            )
+    return [
+        {"name": name, "arguments": read_arguments(name, given, f"kwargs[{i}] of {where}")}
+        for i, (name, given) in enumerate(zip(names, arguments, strict=True))
+    ]
+
+
+def read_arguments(name: str, given: Any, where: str) -> dict[str, Any]:
+    """Read the arguments of an instruction; others, as copies of the data have them, are left."""
+    found: dict[str, Any] = {}
+    for parameter, kind in parameters(name).items():
+        if kind is int:
+            found[parameter] = key(given, parameter, int, where)
+        elif kind is str or kind is Relation:
+            found[parameter] = filled(given, parameter, where)
+        else:
+            found[parameter] = texts(given, parameter, where)
+            if not all(text.strip() for text in found[parameter]):
+                raise DataError(f"{parameter!r} of {where} holds a blank text; fill it in.")
+        value = found[parameter]
+        if kind is Relation and value not in get_args(Relation):
+            raise DataError(
+                f"{parameter!r} of {where} is {value!r}; it must be {' or '.join(get_args(kind))}."
+            )
+        if kind is int and value < 0:
+            raise DataError(f"{parameter!r} of {where} is {value}; it must be 0 or more.")
+    return found
+
+
+@hookimpl
+def register_tasks() -> list[type[Task]]:
+    return [IFEval]
