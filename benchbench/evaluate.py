@@ -190,14 +190,15 @@ def prompt_hash(prompt: Prompt) -> str:
 
 
 def means_of(
-    task: Task, samples: Sequence[Sample], scores: Mapping[str, Mapping[str, float]]
+    split: TaskSplit, scores: Mapping[str, Mapping[str, float]]
 ) -> tuple[tuple[Score, ...], dict[str, dict[str, GroupScore]]]:
     """Return means with intervals, and means by group; a sample without scores counts as 0."""
-    metrics = sorted({m for row in scores.values() for m in row} | {task.metric})
+    task, samples, primary = split.task, split.samples, split.metric
+    metrics = sorted({m for row in scores.values() for m in row} | {primary})
     kinds = sorted({kind for sample in samples for kind in sample.groups})
     kinds += [] if task.cluster else [SAMPLE]
     means: list[Score] = []
-    for metric in sorted(metrics, key=lambda m: m != task.metric):
+    for metric in sorted(metrics, key=lambda m: m != primary):
         clusters = _groups(samples, scores, metric, task.cluster or SAMPLE)
         estimates = {"micro": stats.micro_mean(list(clusters.values()))}
         if task.cluster:
@@ -213,7 +214,7 @@ def means_of(
             name: GroupScore(
                 n=group.n, means={m: by_metric[m][name].total / group.n for m in metrics}
             )
-            for name, group in sorted(by_metric[task.metric].items())
+            for name, group in sorted(by_metric[primary].items())
         }
     return tuple(means), by_kind
 
@@ -261,12 +262,12 @@ def _result(
 ) -> TaskResult:
     task, samples = job.split.task, job.split.samples
     found = {name: row["scores"] for name, row in rows.items()}
-    scores, groups = ((), {}) if task.judged else means_of(task, samples, found)
+    scores, groups = ((), {}) if task.judged else means_of(job.split, found)
     return TaskResult(
         run=job.run.spec,
         spec=job.spec,
         origin=job.origin,
-        metric=task.metric,
+        metric=job.split.metric,
         cluster=task.cluster or SAMPLE,
         scores=scores,
         groups=groups,

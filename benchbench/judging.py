@@ -160,7 +160,7 @@ def _write(
             }
             store.add_row(run_id, spec, row)
     scores = {name: judgement.scores for name, judgement in judgements.items()}
-    means, groups = means_of(outputs.split.task, outputs.split.samples, scores)
+    means, groups = means_of(outputs.split, scores)
     adjusted = _adjusted([pairs[name] for name in judgements], list(judgements.values()))
     store.add_result(
         replace(

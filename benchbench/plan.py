@@ -50,6 +50,11 @@ class TaskSplit:
     samples: tuple[Sample, ...]
     data: DataSpec
 
+    @property
+    def metric(self) -> str:
+        """The primary metric."""
+        return self.protocol.metric or self.task.metric
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:

@@ -91,6 +91,7 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         store.runs(), store.results()  # a broken record is told before the work, not after it
         if request.retry_failed:
             _set_failed_aside(plan, spec, store)
+        _probe(plan, spec, store)
         train_missing(plan, store, request.loaded, registry, reporter)
         runs = _records(plan, store)
         _tell_of_changed_files(runs, registry, reporter)
@@ -108,6 +109,14 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         killed=tuple(s for s in plan.runs if s.id not in {r.run_id for r in runs}),
         neighbours=references(results, store),
     )
+
+
+def _probe(plan: Plan, engine: EngineSpec, store: Store) -> None:
+    """Ask tasks that are still to be scored for what they need, before hours are spent."""
+    records = [store.run(run.id) for run in plan.runs]
+    for split in plan.tests:
+        if not all(r and store.result(r.run_id, result_spec(split, engine, r)) for r in records):
+            split.task.environment()
 
 
 def _results(

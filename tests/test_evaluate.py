@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -25,7 +26,7 @@ def job(run: RunRecord, split: TaskSplit = SPLIT, renderer: Renderer = RENDERER)
     assert run.artefact is not None
     sha256 = run.artefact.sha256
     prompts = PROMPTS
-    if split is not SPLIT:
+    if split.samples is not SPLIT.samples:
         prompts = render(split, renderer)
     return Job(
         run=run,
@@ -123,9 +124,8 @@ def test_rows_keep_output_answer_and_targets(tmp_path: Path) -> None:
 
 
 def test_means_are_over_samples_groups_and_by_group() -> None:
-    task = Echo()
     scores = {s.id: {"same": float(s.groups["kind"] == "even")} for s in SPLIT.samples[:4]}
-    means, groups = means_of(task, SPLIT.samples, scores)
+    means, groups = means_of(SPLIT, scores)
     by_mean = {(s.metric, s.mean): s for s in means}
     assert by_mean["same", "micro"].value == 0.5
     assert by_mean["same", "macro"].n == 2
@@ -219,3 +219,9 @@ def test_what_a_score_depends_on_is_in_the_record(renderer: Renderer, tmp_path: 
     (result,) = results(ToyEngine(lambda r: "yes"), Store(tmp_path), split)
     assert result.environment["sandbox"] == "strong"
     assert "python" in result.environment
+
+
+def test_a_protocol_may_have_a_primary_metric_of_its_own(tmp_path: Path) -> None:
+    split = replace(SPLIT, protocol=replace(SPLIT.protocol, metric="said"))
+    (result,) = results(ToyEngine(lambda r: "words"), Store(tmp_path), job(run_record(), split))
+    assert (result.metric, result.primary.value, result.score("same").value) == ("said", 1.0, 0.0)
