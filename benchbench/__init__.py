@@ -9,13 +9,14 @@ from benchbench.method import Method, Route, Training
 from benchbench.mix import Mix, read_mix
 from benchbench.model import Model
 from benchbench.specs import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
-from benchbench.task import Data, Generation, Message, Protocol, Sample, Task
+from benchbench.task import Data, Generation, HubData, Message, Protocol, Sample, Task
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Data",
     "Generation",
+    "HubData",
     "Message",
     "Method",
     "MethodSpec",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchbench.errors import BoardError
+from benchbench.mix import SUFFIX
 from benchbench.plan import Grid, make_plan
 from benchbench.record import TaskResult
 from benchbench.registry import Registry
@@ -55,11 +56,16 @@ def read_board(folder: Path) -> Board:
             model=text["model"],
             methods=tuple(_method(path, entry) for entry in text["method"]),
             tasks=tuple(TaskSpec.parse(task) for task in text["tasks"]),
-            train_on=text.get("train_on", ""),
+            train_on=_train_on(path, text.get("train_on", "")),
             seeds=tuple(text["seeds"]),
             train=text.get("train", {}),
         ),
     )
+
+
+def _train_on(board: Path, named: str) -> str:
+    """Return what a board trains on; a mix's file lies where the board says, seen from its own."""
+    return str(board.parent / named) if named.endswith(SUFFIX) else named
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,64 +4,28 @@ All missing samples of all checkpoints and tasks go to the engine in one call, s
 them; each is scored and written as it finishes, and a result is written when its last one is in.
 """
 
-import hashlib
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import mean
 from typing import Any
 
 from benchbench import stats
-from benchbench.engines import Completion, Engine, Request
+from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
+from benchbench.engines import Engine
 from benchbench.hardware import environment
 from benchbench.plan import TaskSplit
-from benchbench.prompt import Prompt, Renderer
 from benchbench.record import (
-    Checkpoint,
     GroupScore,
     Parity,
-    PluginOrigin,
-    ResultSpec,
-    RunRecord,
     Score,
     TaskResult,
 )
 from benchbench.store import Store
-from benchbench.task import Sample, Task
+from benchbench.task import Sample
 
 SAMPLE = "sample"
 """The kind of group of a task without clusters: every sample is its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One checkpoint to score on one task."""
-
-    run: RunRecord
-    checkpoint: Checkpoint
-    split: TaskSplit
-    prompts: Sequence[Prompt]
-    """One a sample, in order; shared by all checkpoints."""
-    renderer: Renderer
-    """Renders what follows an answer, where a task has turns."""
-    spec: ResultSpec
-    origin: PluginOrigin
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest prompt and what may follow; further turns may fill the context."""
-        if type(self.split.task).next_turn is not Task.next_turn:
-            return self.renderer.context
-        follow = (max(p.max_new_tokens, p.longest_choice + 1) for p in self.prompts)
-        return max(len(p.tokens) + most for p, most in zip(self.prompts, follow, strict=True))
-
-
-def render(split: TaskSplit, renderer: Renderer) -> list[Prompt]:
-    """Render every prompt of a split."""
-    return [renderer.prompt(split.task, sample, split.protocol) for sample in split.samples]
 
 
 def evaluate(
@@ -70,14 +34,16 @@ def evaluate(
     parities: Mapping[str, Parity],
     store: Store,
     progress: Callable[[int], None],
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[TaskResult]:
     """Score the jobs and yield each result when it is in the store.
 
-    ``parities`` holds a run's parity by run id; ``progress`` is told how many samples are done.
+    ``parities`` holds a run's parity by run id; ``progress`` is told how many samples are done, and
+    ``tell`` which samples a task could not score: they are missing, and the others go on.
     """
     started = time.perf_counter()
-    done = [store.read_rows(job.run.run_id, job.spec) for job in jobs]
-    requests = list(_requests(jobs, done))
+    done = [known_rows(job, store) for job in jobs]
+    requests = list(requests_of(jobs, done))
     progress(sum(map(len, done)))
     left = {n: _missing(job, done[n]) for n, job in enumerate(jobs)}
 
@@ -89,7 +55,7 @@ def evaluate(
         return result
 
     yield from (finish(number) for number, missing in list(left.items()) if not missing)
-    for number, row in _rows(jobs, _answers(engine, jobs, requests)):
+    for number, row in scored_rows(jobs, answers_to(engine, jobs, requests, tell), tell):
         job = jobs[number]
         store.add_row(job.run.run_id, job.spec, row)
         done[number][row["id"]] = row
@@ -99,94 +65,6 @@ def evaluate(
             yield finish(number)
     # What the engine did not answer is counted, scores 0, and keeps the result off the boards.
     yield from (finish(number) for number, missing in left.items() if missing)
-
-
-Answer = tuple[int, int, list[Completion]]
-"""Number of a job, index of a sample, and its completions, one a turn."""
-
-
-def _answers(engine: Engine, jobs: Sequence[Job], requests: list[Request]) -> Iterator[Answer]:
-    """Yield each sample's completions when its last turn is in."""
-    turns: dict[str, list[Completion]] = {}
-    while requests:
-        following: list[Request] = []
-        asked = {request.id: request for request in requests}
-        for completion in engine.complete(requests):
-            found = turns.setdefault(completion.id, [])
-            found.append(completion)
-            number, index = map(int, completion.id.split("/"))
-            if further := _next_turn(jobs[number], index, asked[completion.id], found):
-                following.append(further)
-            else:
-                yield number, index, turns.pop(completion.id)
-        requests = following
-
-
-def _next_turn(
-    job: Job, index: int, request: Request, found: Sequence[Completion]
-) -> Request | None:
-    task, sample, protocol = job.split.task, job.split.samples[index], job.split.protocol
-    if task.ranked:
-        return None
-    outputs = [completion.texts[0] for completion in found]
-    messages = task.next_turn(sample, protocol, outputs)
-    if messages is None:
-        return None
-    prompt = job.renderer.turn(messages, protocol)
-    generation = replace(protocol.generation, max_tokens=prompt.max_new_tokens)
-    return replace(request, prompt=prompt.tokens, generation=generation)
-
-
-def _rows(jobs: Sequence[Job], answers: Iterator[Answer]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Score answers beside the generation of others, as some scores wait for a sandbox."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scoring: dict[Future[dict[str, Any]], int] = {}
-        for number, index, completions in answers:
-            job = jobs[number]
-            prompt, sample = job.prompts[index], job.split.samples[index]
-            future = pool.submit(score_row, job.split.task, sample, prompt, completions)
-            scoring[future] = number
-            for scored in [future for future in scoring if future.done()]:
-                yield scoring.pop(scored), scored.result()
-        for scored in as_completed(list(scoring)):
-            yield scoring.pop(scored), scored.result()
-
-
-def score_row(
-    task: Task, sample: Sample, prompt: Prompt, completions: Sequence[Completion]
-) -> dict[str, Any]:
-    """Return what is kept of one sample: raw output, extracted answer, and its scores.
-
-    There is one completion, or one a turn.
-    """
-    row: dict[str, Any] = {
-        "id": sample.id,
-        "groups": dict(sample.groups),
-        "prompt_sha256": prompt_hash(prompt),
-        "prompt_tokens": len(prompt.tokens),
-        "truncated": prompt.truncated,
-        "targets": list(sample.targets),
-    }
-    if task.ranked:
-        logprobs = completions[0].choices
-        scores = task.score_choices(sample, logprobs)
-        return row | {"choices": list(logprobs), "scores": dict(scores)}
-    outputs = [text for completion in completions for text in completion.texts]
-    tokens = [each for completion in completions for each in completion.tokens]
-    answers = [task.extract(text) for text in outputs]
-    return row | {
-        "outputs": outputs,
-        "output_tokens": [len(each) for each in tokens],
-        "unique_tokens": [len(set(each)) for each in tokens],
-        "finish_reasons": [r for completion in completions for r in completion.finish_reasons],
-        "answers": answers,
-        "scores": {} if task.judged else dict(task.score(sample, answers)),
-    }
-
-
-def prompt_hash(prompt: Prompt) -> str:
-    """Return the first 16 hex digits of the SHA-256 over a prompt's token ids."""
-    return hashlib.sha256(" ".join(map(str, prompt.tokens)).encode()).hexdigest()[:16]
 
 
 def means_of(
@@ -233,22 +111,6 @@ def _groups(
     return groups
 
 
-def _requests(jobs: Sequence[Job], done: Sequence[Mapping[str, Any]]) -> Iterator[Request]:
-    for number, (job, rows) in enumerate(zip(jobs, done, strict=True)):
-        for index, (sample, prompt) in enumerate(zip(job.split.samples, job.prompts, strict=True)):
-            if sample.id not in rows:
-                yield Request(
-                    id=f"{number}/{index}",
-                    checkpoint=job.run.run_id,
-                    prompt=prompt.tokens,
-                    generation=replace(
-                        job.split.protocol.generation, max_tokens=prompt.max_new_tokens
-                    ),
-                    choices=prompt.choices,
-                    seed=index,
-                )
-
-
 def _missing(job: Job, rows: Mapping[str, Any]) -> int:
     return sum(sample.id not in rows for sample in job.split.samples)
 
@@ -268,6 +130,7 @@ def _result(
         spec=job.spec,
         origin=job.origin,
         metric=job.split.metric,
+        mean=task.mean,
         cluster=task.cluster or SAMPLE,
         scores=scores,
         groups=groups,

@@ -195,13 +195,14 @@ def _why_not_fetched(hub_id: str, revision: str | None, error: Exception) -> str
         return f"{hub_id!r} is no hub id ({error}); write ORG/NAME[@REVISION]."
     if isinstance(error, errors.LocalEntryNotFoundError):
         return (
-            f"model {hub_id!r} is not on this machine and the hub {_unreachable()} give a folder "
+            f"model {hub_id!r} is not on this machine and the hub {unreachable()} give a folder "
             "with --model FOLDER."
         )
-    return f"model {hub_id!r} could not be fetched ({_first_line(error)}); try again."
+    return f"model {hub_id!r} could not be fetched ({first_line(error)}); try again."
 
 
-def _unreachable() -> str:
+def unreachable() -> str:
+    """Return why the hub gave no answer, and what to do, up to "or"."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -209,5 +210,6 @@ def _unreachable() -> str:
     return f"({os.environ.get('HF_ENDPOINT', 'huggingface.co')}) cannot be reached: try again, or"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or else its kind."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchbench.errors import JudgeError
 from benchbench.evaluate import means_of, now
-from benchbench.judge import Comparison, Judge, Judgement, Kept, compare, comparison
+from benchbench.judge import METRIC, Comparison, Judge, Judgement, Kept, compare, comparison
 from benchbench.judge.preferences import differences, length_adjusted_win_rate
 from benchbench.plan import TaskSplit
 from benchbench.record import (
@@ -21,6 +22,7 @@ from benchbench.record import (
     TaskResult,
 )
 from benchbench.reporter import Reporter
+from benchbench.specs import canonical, digest
 from benchbench.store import Store
 
 KEPT = "judgements.jsonl"
@@ -28,8 +30,8 @@ KEPT = "judgements.jsonl"
 
 LENGTH_ADJUSTED = "length_adjusted_win_rate"
 
-Unjudged = dict[str, str]
-"""Run id -> why its outputs are not judged, or not all."""
+Unjudged = dict[tuple[str, str], str]
+"""Run id and task -> why its outputs are not judged, or not all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,10 @@ def judge_all(
             rivals = [r for r in references if r.spec.task == split.spec]
             found = find_opponent(result, split, rivals, store)
             if found is None:
-                unjudged[result.run_id] = (
+                unjudged[result.run_id, split.spec.label] = (
                     f"{split.spec.label} compares outputs with full finetuning's, and there is no "
-                    "such run; add --method full"
+                    "such run that is publishable; add --method full, or try it again with "
+                    "--retry-failed"
                 )
                 continue
             opponent, answers = found
@@ -85,34 +88,34 @@ def judge_missing(
     missing = [each for each in outputs if store.result(each.result.run_id, each.spec) is None]
     rows = [store.read_rows(each.result.run_id, each.result.spec) for each in missing]
     pairs = [
-        pair
+        {pair.id: pair for pair in _comparisons(each, rows[number])}
         for number, each in enumerate(missing)
-        for pair in _comparisons(number, each, rows[number])
     ]
-    if not pairs:
-        return {}
-    found: dict[str, Judgement] = {}
-    with reporter.bar(f"judging by {judge.spec.model}", len(pairs)) as update:
-        judgements = compare(
-            judge, pairs, Kept(store.folder / KEPT), lambda n: update(n, len(pairs), "")
-        )
-        found = {judgement.id: judgement for judgement in judgements}
+    asked = [replace(p, id=f"{n}/{p.id}") for n, own in enumerate(pairs) for p in own.values()]
+    found: list[dict[str, Judgement]] = [{} for _ in missing]
+    stopped = ""
+    kept = Kept(store.folder / KEPT)
+    with reporter.bar(f"judging by {judge.spec.model}", len(asked)) as update:
+        try:
+            for judgement in compare(judge, asked, kept, lambda n: update(n, len(asked), "")):
+                number, _, name = judgement.id.partition("/")
+                found[int(number)][name] = judgement
+        except JudgeError as error:  # what was judged by then counts, and the rest is told
+            stopped = str(error)
     unjudged: Unjudged = {}
-    for number, each in enumerate(missing):
-        own = {
-            pair.id.partition("/")[2]: pair for pair in pairs if pair.id.startswith(f"{number}/")
-        }
-        said = {name: found[pair.id] for name, pair in own.items() if pair.id in found}
+    for each, own, said, row in zip(missing, pairs, found, rows, strict=True):
         good = {name: judgement for name, judgement in said.items() if not judgement.error}
+        label = each.split.spec.label
         if lacking := len(each.split.samples) - len(good):
             errors = [judgement.error for judgement in said.values() if judgement.error]
-            why = errors[0] if errors else "an output, or its opponent's, is missing"
-            unjudged[each.result.run_id] = (
-                f"{lacking} of {len(each.split.samples)} judgements on {each.split.spec.label} are "
-                f"missing ({why}); the same command again asks for them"
+            unanswered = "an output, or its opponent's, is missing"
+            why = stopped or (errors[0] if errors else unanswered)
+            unjudged[each.result.run_id, label] = (
+                f"{lacking} of {len(each.split.samples)} judgements on {label} are missing "
+                f"({why.rstrip('.')}); the same command again asks for them"
             )
             continue
-        _write(each, own, good, rows[number], store)
+        _write(each, own, good, row, store)
     return unjudged
 
 
@@ -124,21 +127,23 @@ def find_opponent(
         return DATA_SET, {sample.id: sample.targets for sample in split.samples}
     if not references:
         return None
-    best = min(references, key=lambda each: (each.run.seed != result.run.seed, each.run.seed))
+    # Of several, one and the same method for all, whose seed may be the run's.
+    chosen = min(canonical(each.run.method) for each in references)
+    best = min(
+        (each for each in references if canonical(each.run.method) == chosen),
+        key=lambda each: (each.run.seed != result.run.seed, each.run.seed),
+    )
     rows = store.read_rows(best.run_id, best.spec)
     answers = {name: row["outputs"] for name, row in rows.items()}
-    return f"{REFERENCE}:{best.spec.checkpoint}", answers
+    return f"{REFERENCE}:{digest(best.run.method)}:{best.spec.checkpoint}", answers
 
 
-def _comparisons(
-    number: int, outputs: Outputs, rows: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Comparison]:
+def _comparisons(outputs: Outputs, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Comparison]:
     split = outputs.split
     for sample in split.samples:
         if sample.id in rows and sample.id in outputs.opponent:
             own, other = rows[sample.id]["outputs"], outputs.opponent[sample.id]
-            found = comparison(split.task, split.protocol, sample, own, other)
-            yield replace(found, id=f"{number}/{sample.id}")
+            yield comparison(split.task, split.protocol, sample, own, other)
 
 
 def _write(
@@ -159,9 +164,12 @@ def _write(
                 "scores": judgement.scores,
             }
             store.add_row(run_id, spec, row)
-    scores = {name: judgement.scores for name, judgement in judgements.items()}
+    # Of the rows: a command that was killed may have left some by an earlier answer of the judge.
+    written = store.read_rows(run_id, spec)
+    scores = {name: row["scores"] for name, row in written.items()}
     means, groups = means_of(outputs.split, scores)
-    adjusted = _adjusted([pairs[name] for name in judgements], list(judgements.values()))
+    preferences = [scores[name][METRIC] for name in judgements]
+    adjusted = _adjusted([pairs[name] for name in judgements], preferences)
     store.add_result(
         replace(
             outputs.result,
@@ -174,8 +182,7 @@ def _write(
     )
 
 
-def _adjusted(pairs: Sequence[Comparison], judgements: Sequence[Judgement]) -> Iterator[Score]:
-    preferences = [judgement.preference for judgement in judgements]
+def _adjusted(pairs: Sequence[Comparison], preferences: Sequence[float]) -> Iterator[Score]:
     found = length_adjusted_win_rate(differences(pairs), preferences)
     if found is not None:
         value, low, high, n = found.value, found.low, found.high, found.n

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from benchbench import stats
 from benchbench.errors import BoardError
 from benchbench.method import Role
-from benchbench.record import RunRecord, TaskResult
+from benchbench.record import REFERENCE, RunRecord, TaskResult
 from benchbench.specs import MethodSpec, TaskSpec, canonical
 
 Verdict = Literal["better", "worse", "unclear"]
@@ -143,7 +143,7 @@ def refuse_incomparable(results: Sequence[TaskResult]) -> None:
             "data": result.spec.data,
             "precision": [result.spec.engine.dtype, result.spec.engine.device],
             "judge": result.spec.judge,
-            "opponent": result.spec.opponent.partition(":")[0],
+            "opponent": result.spec.opponent.rpartition(":")[0],
         }
         if result.route != "transformers":  # which is served by no other engine
             shared["engine"] = result.spec.engine
@@ -202,6 +202,13 @@ def _row(
     )
 
 
+def _noise(found: Sequence[TaskResult], reference: Sequence[TaskResult]) -> float | None:
+    if found[0].spec.opponent.startswith(REFERENCE):
+        return None  # the reference ties with itself whatever its seed, which says nothing of noise
+    first, second = ([result.primary.value for result in each] for each in (found, reference))
+    return stats.noise_floor(first, second)
+
+
 def _other_scores(found: Sequence[TaskResult]) -> dict[str, float]:
     names = {s.metric for result in found for s in result.scores if s.metric != result.metric}
     return {
@@ -223,7 +230,7 @@ def _compare(row: Row, found: Sequence[TaskResult], reference: Sequence[TaskResu
         difference=Interval(value=estimate.value, low=estimate.low, high=estimate.high),
         p_value=stats.p_value(groups, others),
         detectable=stats.detectable(estimate.error),
-        noise=stats.noise_floor(*([r.primary.value for r in each] for each in (found, reference))),
+        noise=_noise(found, reference),
     )
 
 
@@ -240,13 +247,17 @@ def _with_verdicts(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _seed_mean(found: Sequence[TaskResult]) -> dict[str, stats.Group]:
-    """Return the primary metric's sums by cluster, averaged over seeds."""
+    """Return the primary metric's sums by cluster, averaged over seeds.
+
+    Where the mean is over clusters, each counts as one.
+    """
     clusters = [result.clusters for result in found]
+    weights = {
+        name: group.n if found[0].mean == "micro" else 1 for name, group in clusters[0].items()
+    }
     return {
-        name: stats.Group(
-            mean(c[name].means[found[0].metric] * c[name].n for c in clusters), group.n
-        )
-        for name, group in clusters[0].items()
+        name: stats.Group(mean(c[name].means[found[0].metric] * weight for c in clusters), weight)
+        for name, weight in weights.items()
     }
 
 

@@ -18,15 +18,19 @@ def references(
     references = {r.run_id: r for r in store.runs() if r.role == "reference"}
     trained = {canonical(r.run.train) for r in results if r.run.train is not None}
     wanted = {_compared(r) for r in results}
-    return tuple(
-        (references[found.run_id], found)
-        for found in (store.results() if references.keys() - ids else [])
-        if found.run_id in references.keys() - ids
+    others = references.keys() - ids
+    # Of several results of one run, such as against opponents of other seeds, the newest.
+    newest = {
+        (found.run_id, _compared(found)): found
+        for found in sorted(store.results() if others else [], key=lambda each: each.created)
+        if found.run_id in others
         and _compared(found) in wanted
         and trained <= {canonical(found.run.train)}
-    )
+    }
+    return tuple((references[found.run_id], found) for found in newest.values())
 
 
 def _compared(result: TaskResult) -> str:
-    spec = replace(result.spec, checkpoint="", opponent="")
+    opponent = result.spec.opponent.rpartition(":")[0]
+    spec = replace(result.spec, checkpoint="", opponent=opponent)
     return canonical([asdict(result.run.model), asdict(spec)])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from benchbench.data import digest_samples, find_data
-from benchbench.errors import BadParameter, BenchbenchError, DataError
+from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownName
 from benchbench.hub import FoundModel, find_model
 from benchbench.method import Method
 from benchbench.mix import SUFFIX, Mix, draw, read_mix
@@ -110,7 +110,10 @@ def _training_named(named: str, tasks: Sequence[TaskSpec], registry: Registry) -
     if named in registry.mixes:
         return registry.mixes[named]
     if named:
-        return registry.resolve_task(TaskSpec.parse(named))
+        spec = TaskSpec.parse(named)
+        if spec.name not in registry.tasks:
+            raise UnknownName("task", spec.name, [*registry.tasks, *registry.mixes])
+        return registry.resolve_task(spec)
     for spec in tasks:
         if "train" in registry.task(spec).splits:
             return registry.resolve_task(spec)

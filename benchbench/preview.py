@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchbench import evaluate
+from benchbench.answers import render
 from benchbench.engines import choose_engine, engine_spec
 from benchbench.hardware import precision
+from benchbench.judge.opening import check_judge
 from benchbench.plan import TaskSplit, make_plan
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import EngineSpec, RunRecord
@@ -23,10 +24,12 @@ IN_STORE = "in store"
 def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     """Return a row for each run and task of a request."""
     plan = make_plan(request.grid, registry, request.data_root, precision())
+    if request.judge is not None:
+        check_judge(request.judge, [split.task for split in plan.tests], registry.models)
     name, _ = choose_engine(request.engine, plan.model.folder)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model.folder)
-    prompts = {canonical(split.spec): evaluate.render(split, renderer) for split in plan.tests}
+    prompts = {canonical(split.spec): render(split, renderer) for split in plan.tests}
     names = run_labels(plan)
     records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
     return [

@@ -1,14 +1,19 @@
 """Turns a sample into token ids: the one place, for training and evaluation alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench.errors import DataError, ModelError
+from benchbench.errors import BenchbenchError, DataError, ModelError
 from benchbench.task import Fits, Form, Message, Protocol, Sample, Task
+
+LEARNED = 16
+"""One position in so many is left to what a checkpoint may have learned before a prompt, so that
+all methods are given the same prompts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,7 @@ class Renderer:
 
     tokenizer: Any
     context: int
-    """Longest sequence the model takes, in tokens."""
+    """Longest sequence the model is given, in tokens."""
 
     @classmethod
     def of(cls, model: Path) -> "Renderer":
@@ -72,14 +77,23 @@ class Renderer:
                 f"the tokenizer of {model.name!r} has no end-of-sequence token, so completions "
                 "could not end; set eos_token in its tokenizer_config.json."
             )
-        return cls(tokenizer, getattr(config, "max_position_embeddings", None) or 2048)
+        positions = getattr(config, "max_position_embeddings", None) or 2048
+        return cls(tokenizer, positions - positions // LEARNED)
 
     def prompt(self, task: Task, sample: Sample, protocol: Protocol) -> Prompt:
         """Render a sample's prompt within the protocol's limit and the model's context."""
         choices = sample.choices if task.ranked else ()
         longest = max((len(self._encode_text(text)) for text in choices), default=0)
-        limit = self.prompt_limit(protocol) - longest
-        messages = task.prompt(sample, protocol, self._fits(protocol, limit))
+        limit = self.prompt_limit(protocol)
+        if choices:
+            limit = min(limit, self.context - longest - 1)
+        if limit < 1:
+            raise DataError(
+                f"sample {sample.id!r} of task {task.name!r} has a choice of {longest} tokens, and "
+                f"the model takes {self.context}; choose a model with a longer context."
+            )
+        with _saying(task, sample):
+            messages = task.prompt(sample, protocol, self._fits(protocol, limit))
         return replace(
             self._prompt(messages, protocol, limit),
             choices=tuple(self._continuation(messages, protocol.form, text) for text in choices),
@@ -112,18 +126,21 @@ class Renderer:
             limit = self.prompt_limit(protocol)
             most = min(protocol.generation.max_tokens, self.context // 2)
             longest = min(self.context, limit + protocol.generation.max_tokens)
-        messages = task.conversation(
-            sample, protocol, self._fits(protocol, limit), Random(sample.id)
-        )
+        if task.ranked:  # what is generated there says nothing of how long an answer may be
+            most = self.context // 2
+        with _saying(task, sample):
+            messages = task.conversation(
+                sample, protocol, self._fits(protocol, limit), Random(sample.id)
+            )
         first, *others = _answers(messages, sample)
         prompt = self._prompt(messages[:first], protocol, limit)
-        completion = self._answer(messages, first, most)
+        completion = self._answer(messages, first, protocol.form, most)
         read: list[tuple[int, int]] = []
         before = first
         for answer in others:
             between = self._between(messages, before, answer, protocol.form)
             read.append((len(completion), len(completion) + len(between)))
-            completion += [*between, *self._answer(messages, answer, most)]
+            completion += [*between, *self._answer(messages, answer, protocol.form, most)]
             before = answer
         completion = completion[: longest - len(prompt.tokens)]
         return Example(prompt=prompt.tokens, completion=tuple(completion), read=tuple(read))
@@ -150,13 +167,16 @@ class Renderer:
             len(self._encode([Message(role="user", content=text)], protocol.form)) <= limit
         )
 
-    def _answer(self, messages: Sequence[Message], answer: int, most: int) -> list[int]:
+    def _answer(self, messages: Sequence[Message], answer: int, form: Form, most: int) -> list[int]:
         """Return the tokens of an answer and the end of sequence, at most so many."""
         text = messages[answer].content
-        stem = messages[answer - 1].content if messages[answer - 1].role == "assistant" else ""
-        if stem and not stem[-1].isspace() and not text[:1].isspace():
-            text = f" {text}"  # what goes on with "Answer:"
-        return [*self._encode_text(text)[: most - 1], self.tokenizer.eos_token_id]
+        tokens = self._encode_text(text)
+        if messages[answer - 1].role == "assistant":  # it goes on from a stem, such as "Answer:"
+            stem = messages[answer - 1].content
+            apart = stem[-1:].isspace() or text[:1].isspace()
+            whole = text if apart else f" {text}"
+            tokens = list(self._continuation(messages[:answer], form, whole))
+        return [*tokens[: most - 1], self.tokenizer.eos_token_id]
 
     def _between(
         self, messages: Sequence[Message], before: int, answer: int, form: Form
@@ -177,15 +197,17 @@ class Renderer:
         self, messages: Sequence[Message], form: Form, choice: str
     ) -> tuple[int, ...]:
         """Return a choice's tokens, as they are when it stands behind the prompt."""
-        head = self._encode(messages, form)
-        text = self._text(messages, form) + choice
-        whole = self._encode_text(text) if form == "chat" else self._tokenize(text)
+        text = self._text(messages, form)
+        head, whole = self._encode_whole(text, form), self._encode_whole(text + choice, form)
         if whole[: len(head)] == head and len(whole) > len(head):
             return tuple(whole[len(head) :])
         return tuple(self._encode_text(choice))
 
     def _encode(self, messages: Sequence[Message], form: Form) -> list[int]:
-        text = self._text(messages, form)
+        return self._encode_whole(self._text(messages, form), form)
+
+    def _encode_whole(self, text: str, form: Form) -> list[int]:
+        """Return the tokens of a text from its beginning, open at its end."""
         if form == "chat":  # the template writes the special tokens itself
             return self._encode_text(text)
         tokens = self._tokenize(text)
@@ -229,6 +251,20 @@ class Renderer:
             continue_final_message=stem,
         )
         return text
+
+
+@contextmanager
+def _saying(task: Task, sample: Sample) -> Iterator[None]:
+    """Say which task failed at which sample: a stranger's task may raise anything."""
+    try:
+        yield
+    except BenchbenchError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"task {task.name!r} cannot make the prompt of sample {sample.id!r} "
+            f"({type(error).__name__}: {error}); mend the task's plugin."
+        ) from error
 
 
 def _answers(messages: Sequence[Message], sample: Sample) -> list[int]:

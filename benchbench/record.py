@@ -188,8 +188,8 @@ class ResultSpec:
     judge: JudgeSpec | None = None
     """None: the outputs of a judged task, which nobody judged yet, or a task without a judge."""
     opponent: str = ""
-    """Whose answers a judge compared with: ``DATA_SET``, or ``REFERENCE:`` and the SHA-256 of the
-    artefact that gave them."""
+    """Whose answers a judge compared with: ``DATA_SET``, or ``REFERENCE:``, a digest of the method,
+    and after another colon the SHA-256 of the artefact that gave them."""
 
     @property
     def key(self) -> str:
@@ -207,6 +207,8 @@ class TaskResult:
     origin: PluginOrigin
     metric: str
     """The primary metric."""
+    mean: Literal["micro", "macro"] = "micro"
+    """Which of its means is reported."""
     cluster: str
     """The kind of group that intervals are drawn over; ``sample`` where each stands alone."""
     scores: tuple[Score, ...]
@@ -249,7 +251,7 @@ class TaskResult:
 
     @property
     def primary(self) -> Score:
-        return self.score(self.metric)
+        return self.score(self.metric, self.mean)
 
     def score(self, metric: str, mean: Literal["micro", "macro"] = "micro") -> Score:
         return next(s for s in self.scores if s.metric == metric and s.mean == mean)

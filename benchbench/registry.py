@@ -178,7 +178,8 @@ class Registry:
         known: Mapping[str, Any] = getattr(self, f"{kind}s")
         if name not in known:
             note = "".join(f" Note: {plugin}" for plugin in self.broken)
-            families = {task.family for task in self.tasks.values()} if kind == "task" else set()
+            tasks = self.tasks.values() if kind == "task" else ()
+            families = {task.family for task in tasks if "test" in task.splits}
             raise UnknownName(kind, name, [*known, *families], note)
         return known[name]
 

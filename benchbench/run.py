@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchbench import evaluate
+from benchbench.answers import Job, render
 from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.errors import StoreError
 from benchbench.hardware import precision
-from benchbench.judge.opening import JudgeRequest, open_judge
+from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
 from benchbench.judging import Unjudged, judge_all
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
@@ -54,7 +54,7 @@ class Report:
     refused: Mapping[str, str] = field(default_factory=dict)
     """Run id -> why its checkpoint is not served."""
     unjudged: Unjudged = field(default_factory=dict)
-    """Run id -> why its outputs are not judged."""
+    """Run id and task -> why its outputs are not judged."""
     killed: tuple[RunSpec, ...] = ()
     """Runs whose training somebody ended; the same command goes on with them."""
     neighbours: tuple[tuple[RunRecord, TaskResult], ...] = ()
@@ -85,12 +85,14 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
     plan = make_plan(request.grid, registry, request.data_root, precision())
     engine, reason = choose_engine(request.engine, plan.model.folder)
     spec = engine_spec(engine, precision())
+    if request.judge is not None:
+        check_judge(request.judge, [split.task for split in plan.tests], registry.models)
     _announce(plan, spec, reason, reporter)
     store = request.store
     with store.lock():
         store.runs(), store.results()  # a broken record is told before the work, not after it
         if request.retry_failed:
-            _set_failed_aside(plan, spec, store)
+            _set_failed_aside(plan, store)
         _probe(plan, spec, store)
         train_missing(plan, store, request.loaded, registry, reporter)
         runs = _records(plan, store)
@@ -147,7 +149,7 @@ def _judge(
         return (), {}
     own = {record.run_id for record in runs if record.role == "reference"}
     rivals = [result for result in outputs if result.run_id in own]
-    rivals += [result for _, result in references(results, request.store)]
+    rivals += [r for _, r in references(results, request.store) if r.publishable]
     with open_judge(request.judge, registry.models, request.engine) as judge:
         return judge_all(splits, outputs, rivals, judge, request.store, reporter)
 
@@ -177,15 +179,16 @@ def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -
     reporter.say(f"engine: {engine.name} {engine.version} on {engine.device}, {reason}")
 
 
-def _set_failed_aside(plan: Plan, engine: EngineSpec, store: Store) -> None:
+def _set_failed_aside(plan: Plan, store: Store) -> None:
     """Make room for another try at what failed or cannot be published; nothing is deleted."""
-    for record in _records(plan, store):
+    records = _records(plan, store)
+    for record in records:
         if record.status not in ("done", "skipped"):
             set_aside(store.run_folder(record.run_id))
-    for record, _, key in _wanted(plan, engine, _records(plan, store)):
-        result = store.result(record.run_id, key)
-        if result is not None and not result.publishable:
-            set_aside(store.result_folder(record.run_id, key))
+    runs = {record.run_id for record in records}
+    for result in store.results():
+        if result.run_id in runs and not result.publishable:
+            set_aside(store.result_folder(result.run_id, result.spec))
 
 
 def _tell_of_changed_files(
@@ -241,16 +244,16 @@ def _jobs(
     checkpoints: Mapping[str, Checkpoint],
     plan: Plan,
     registry: Registry,
-) -> list[evaluate.Job]:
+) -> list[Job]:
     servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
     renderer = Renderer.of(plan.model.folder)
     prompts = {
-        canonical(split.spec): evaluate.render(split, renderer)
+        canonical(split.spec): render(split, renderer)
         for split in plan.tests
         if any(split is wanted for _, wanted, _ in servable)
     }
     return [
-        evaluate.Job(
+        Job(
             run=record,
             checkpoint=checkpoints[record.run_id],
             split=split,

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchbench import evaluate
+from benchbench.answers import Job
 from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
 from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
-from benchbench.evaluate import Job
 from benchbench.plan import Plan
 from benchbench.record import EngineSpec, Parity
 from benchbench.reporter import Reporter
@@ -118,7 +118,10 @@ def _evaluate(
     total = sum(len(job.split.samples) for job in jobs)
     runs = _count({job.run.run_id for job in jobs})
     with reporter.bar(f"evaluating {runs}", total) as update:
-        for _ in evaluate.evaluate(engine, jobs, parities, store, lambda n: update(n, total, "")):
+        done = evaluate.evaluate(
+            engine, jobs, parities, store, lambda n: update(n, total, ""), reporter.say
+        )
+        for _ in done:
             pass
 
 

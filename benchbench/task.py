@@ -1,5 +1,6 @@
 """What a task must say: its samples, how they are prompted, and how an answer is scored."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class Protocol:
     """None: whatever the model's context leaves beside the completion."""
     cut: Literal["left", "right"] = "left"
     """Which end of a prompt that is too long is cut off."""
+    metric: str | None = None
+    """The primary metric, where it is not the task's."""
     max_example_tokens: int | None = None
     """Longest training sample, whose end is cut off. None: it has a prompt and an answer of the
     lengths that evaluation allows."""
@@ -81,6 +84,30 @@ class Data:
     name: str
     folder: Path
     source: DataSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubData:
+    """A data set of the Hugging Face hub that holds what a task reads."""
+
+    repository: str
+    revision: str
+    """A commit: 40 hexadecimal digits."""
+    files: Mapping[str, str]
+    """Path in the repository -> path in the task's data folder.
+
+    A file that ends in .parquet is a table. Its rows are written as text: tables of one path one
+    after the other, and by ``{column}`` in the path to a file for each of the column's values.
+    """
+    text: Callable[[Sequence[Mapping[str, Any]]], str] | None = None
+    """Writes the rows of a file in the format that the task reads; default: one JSON object a line,
+    or one list where the path ends in .json."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{40}", self.revision):
+            raise ValueError(
+                f"revision is {self.revision!r}; it must be a commit: 40 hexadecimal digits"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +125,16 @@ class Task(ABC):
     """Folder of the data root that holds this task's data."""
     how_to_get: ClassVar[str] = ""
     """What to do to get the data, for errors; ``{folder}`` stands for where it belongs."""
+    hub: ClassVar[HubData | None] = None
+    """Where ``benchbench data get`` fetches the data set, if it can."""
     embedded: ClassVar[Path | None] = None
     """Folder with the sample that comes with the task, if any."""
     protocols: ClassVar[Mapping[str, Protocol]]
     """The first one is the default."""
     metric: ClassVar[str]
     """The primary one of the metrics that ``score`` returns; all lie in [0, 1]."""
+    mean: ClassVar[Literal["micro", "macro"]] = "micro"
+    """Which mean is reported: over samples, or over the groups of ``cluster``."""
     chance: ClassVar[float] = 0.0
     """What guessing scores on the primary metric."""
     splits: ClassVar[tuple[Split, ...]] = ("train", "test")

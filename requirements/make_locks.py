@@ -20,7 +20,7 @@ from pathlib import Path
 REQUIREMENTS = Path(__file__).resolve().parent
 PYPROJECT = REQUIREMENTS.parent / "pyproject.toml"
 OLDEST_PYTHON = "3.11"
-EXTRAS = ("train", "metrics", "code", "judge", "ifeval", "quant", "galore", "dev")
+EXTRAS = ("train", "metrics", "data", "code", "judge", "ifeval", "quant", "galore", "dev")
 
 NOT_LOCKED = re.compile(r"(torch|torchvision|torchaudio|torchcodec|triton|nvidia-.*|cuda-.*)==")
 NOT_LINUX = re.compile(r"sys_platform == '(?!linux')")

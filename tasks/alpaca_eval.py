@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Data, Generation, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Protocol, Sample, Task, hookimpl
 from benchbench.data import DataError, check_limit, filled, key, read_json, subset
 
 INSTRUCTIONS = "text_davinci_003"
@@ -47,6 +47,15 @@ class AlpacaEval(Task):
     data_set = "alpaca_eval"
     embedded = Path(__file__).parent / "sample" / "alpaca_eval"
     how_to_get = "run: git clone https://github.com/tatsu-lab/alpaca_eval {folder}"
+    # The outputs of two models alone; a clone has those of 200.
+    hub = HubData(
+        repository="tatsu-lab/alpaca_eval",
+        revision="2edc6fad8be6b14ea7230aabfd08188da6b8b814",
+        files={
+            "alpaca_eval.json": "results/text_davinci_003/model_outputs.json",
+            "alpaca_eval_gpt4_baseline.json": "results/gpt4_1106_preview/model_outputs.json",
+        },
+    )
     splits = ("test",)
     metric = "win_rate"
     chance = 0.5

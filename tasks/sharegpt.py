@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import items, key, read_json
 
 SPLIT = "sharegpt_html_cleaned_and_split_2048.json"
@@ -43,6 +43,14 @@ class Sharegpt(Task):
         "https://huggingface.co/datasets/anon8231489123/ShareGPT_Vicuna_unfiltered (or their .gz) "
         f"into {{folder}}, or {SPLIT}, which scripts/prepare_train_data.sh of "
         "https://github.com/allenai/open-instruct makes of them"
+    )
+    hub = HubData(
+        repository="anon8231489123/ShareGPT_Vicuna_unfiltered",
+        revision="192ab2185289094fc556ec8ce5ce1e8e587154ca",
+        files={
+            "HTML_cleaned_raw_dataset/sg_90k_part1_html_cleaned.json": WHOLE[0],
+            "HTML_cleaned_raw_dataset/sg_90k_part2_html_cleaned.json": WHOLE[1],
+        },
     )
     splits = ("train",)
     metric = "none"

@@ -5,13 +5,14 @@ continuations of "A:". The task with generated answers, whose truth finetuned ju
 here.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import DataError, check_limit, filled, key, read_json, subset
 
 PRIMER = """\
@@ -39,6 +40,20 @@ A: The 1992 Olympics were held in Barcelona, Spain.
 FILES = {"2021": "mc_task.json", "2025": "mc_task_2025.json"}
 
 
+def labelled(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the hub's rows, which list answers and labels apart, as the release's JSON."""
+    targets = ("mc1_targets", "mc2_targets")
+    records = [
+        {"question": row["question"]}
+        | {
+            name: dict(zip(row[name]["choices"], row[name]["labels"], strict=True))
+            for name in targets
+        }
+        for row in rows
+    ]
+    return json.dumps(records, ensure_ascii=False, indent=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TruthfulQA(Task):
     """Tell true answers from popular errors; scored by the probability of the true ones.
@@ -56,6 +71,12 @@ class TruthfulQA(Task):
     how_to_get = (
         "run: git clone https://github.com/sylinrl/TruthfulQA, then copy its folder data to "
         "{folder}"
+    )
+    hub = HubData(  # without the questions of 2025
+        repository="truthfulqa/truthful_qa",
+        revision="741b8276f2d1982aa3d5b832d3ee81ed3b896490",
+        files={"multiple_choice/validation-00000-of-00001.parquet": FILES["2021"]},
+        text=labelled,
     )
     metric = "mc2"
     # The mean share of true answers among those listed: 0.464 of 2021, 0.468 of 2025.

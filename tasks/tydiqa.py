@@ -12,6 +12,7 @@ The prompt is open-instruct's (its eval/tydiqa/run_eval.py), its words those of 
     Question: {question}
 """
 
+import json
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import (
     DataError,
     check_limit,
@@ -152,6 +153,32 @@ CLOSED_BOOK = answers("All questions without their passages, no example.")
 OPEN_INSTRUCT = answers("100 questions of each language, 1 example.", 1, 2 * 512 + 384)
 
 
+def as_squad(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the hub's rows, one a question, in the release's format, in their order.
+
+    Where an answer begins in its passage is left out: on the hub it is wrong for many.
+    """
+    articles = [
+        {
+            "title": row["title"],
+            "paragraphs": [
+                {
+                    "context": row["context"],
+                    "qas": [
+                        {
+                            "id": row["id"],
+                            "question": row["question"],
+                            "answers": [{"text": text} for text in row["answers"]["text"]],
+                        }
+                    ],
+                }
+            ],
+        }
+        for row in rows
+    ]
+    return json.dumps({"data": articles}, ensure_ascii=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TyDiQA(Task):
     """Answer a question from a passage in its language; scored by SQuAD's F1, averaged over them.
@@ -168,7 +195,17 @@ class TyDiQA(Task):
     data_set = "tydiqa"
     embedded = Path(__file__).parent / "sample" / "tydiqa"
     how_to_get = f"put {STEM}dev.json and {STEM}train.json of {ADDRESS} into {{folder}}"
+    hub = HubData(
+        repository="google-research-datasets/tydiqa",
+        revision="da78f23f9119363459acbaf46bf89426ff26c259",
+        files={
+            "secondary_task/train-00000-of-00001.parquet": f"{STEM}train.json",
+            "secondary_task/validation-00000-of-00001.parquet": f"{STEM}dev.json",
+        },
+        text=as_squad,
+    )
     metric = "f1"
+    mean = "macro"
     cluster = "language"
     protocols = {
         "full": answers("All questions, no example."),

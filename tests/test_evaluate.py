@@ -1,13 +1,17 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from benchbench import Data, Sample, Task
+from benchbench.answers import Job, render
 from benchbench.engines import Request
-from benchbench.evaluate import Job, evaluate, means_of, render
+from benchbench.errors import EngineError
+from benchbench.evaluate import evaluate, means_of
+from benchbench.leaderboard import rank
 from benchbench.plan import TaskSplit, read_split
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import Checkpoint, ResultSpec, RunRecord, TaskResult
@@ -15,6 +19,7 @@ from benchbench.specs import TaskSpec
 from benchbench.store import Store
 from tests.toy_tasks import Judged, Ranked, Toy, Turns
 from tests.toys import DATA, ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
+from tests.toys import result as toy_result
 
 SPLIT = read_split(registry(), registry().resolve_task(TaskSpec(name="echo")), "test", None)
 PROMPTS = [Prompt(tokens=(number,), truncated=number == 0, max_new_tokens=4) for number in range(6)]
@@ -225,3 +230,94 @@ def test_a_protocol_may_have_a_primary_metric_of_its_own(tmp_path: Path) -> None
     split = replace(SPLIT, protocol=replace(SPLIT.protocol, metric="said"))
     (result,) = results(ToyEngine(lambda r: "words"), Store(tmp_path), job(run_record(), split))
     assert (result.metric, result.primary.value, result.score("same").value) == ("said", 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "why"),
+    [
+        (KeyError("answer"), "KeyError: 'answer'"),
+        ({"rigth": 1.0}, "no 'right' among its scores: rigth"),
+        ({"right": float("nan")}, "right is nan"),
+        ({"right": 1.5}, "right is 1.5; a score lies in"),
+    ],
+)
+def test_a_sample_that_cannot_be_scored_is_missing_and_the_others_go_on(
+    scores: Any, why: str, renderer: Renderer, tmp_path: Path
+) -> None:
+    class Fails(Toy):
+        def score(self, sample: Sample, answers: Sequence[str]) -> Mapping[str, float]:
+            if sample.id != "sample 1":
+                return {"right": 1.0}
+            if isinstance(scores, Exception):
+                raise scores
+            return dict(scores)
+
+    told: list[str] = []
+    bad = job(run_record(seed=1), split_of(Fails()), renderer)
+    good = job(run_record(seed=2), split_of(Toy()), renderer)
+    found = evaluate(
+        ToyEngine(lambda r: "yes"), [bad, good], {}, Store(tmp_path), lambda n: None, told.append
+    )
+    missing = {result.run.seed: result.n_missing for result in found}
+    assert missing == {1: 1, 2: 0}
+    (text,) = told
+    assert "task toy cannot score sample 'sample 1'" in text and why in text
+
+
+def test_what_was_answered_before_the_engine_failed_is_kept(
+    renderer: Renderer, tmp_path: Path
+) -> None:
+    def answer(request: Request) -> str:
+        if request.id == "0/0":  # the last one that is asked for
+            raise EngineError("out of luck")
+        return "yes"
+
+    asked = job(run_record(), split_of(Toy()), renderer)
+    with pytest.raises(EngineError):
+        results(ToyEngine(answer), Store(tmp_path), asked)
+    assert len(Store(tmp_path).read_rows(asked.run.run_id, asked.spec)) == 2
+
+
+def test_samples_of_other_prompts_are_asked_anew(renderer: Renderer, tmp_path: Path) -> None:
+    """A task was edited while its result was half done."""
+    store, run = Store(tmp_path), run_record()
+    toy = job(run, split_of(Toy()), renderer)
+    (first,) = results(ToyEngine(lambda r: "yes"), store, toy)
+    store.result_path(run.run_id, first.spec).unlink()
+    prompts = [replace(p, tokens=(*p.tokens, 5)) if n else p for n, p in enumerate(toy.prompts)]
+    engine = ToyEngine(lambda r: "no")
+    (second,) = results(engine, store, replace(toy, prompts=prompts))
+    assert len(engine.requests) == 2
+    assert second.primary.value == pytest.approx(1 / 3)
+
+
+LONG = 16
+"""Enough for a first question and its answer, and not for a second."""
+
+
+def test_a_cut_prompt_of_a_later_turn_counts(renderer: Renderer, tmp_path: Path) -> None:
+    turns = job(run_record(), split_of(Turns()), replace(renderer, context=LONG))
+    (result,) = results(ToyEngine(lambda r: "yes"), Store(tmp_path), turns)
+    assert (result.n_truncated, sum(p.truncated for p in turns.prompts)) == (3, 0)
+
+
+def test_a_macro_mean_may_be_the_one_that_is_reported(tmp_path: Path) -> None:
+    class Uneven(Echo):
+        mean = "macro"
+
+        def samples(self, split: str, data: Data) -> Iterable[Sample]:
+            samples = list(Echo(samples_each=self.samples_each).samples(split, data))
+            return [*samples, replace(samples[0], id="even 9", input="even 9")]
+
+    task = Uneven()
+    samples = tuple(task.samples("test", Data(name="", folder=Path(), source="sample")))
+    split = replace(SPLIT, task=task, samples=samples)
+    means, groups = means_of(split, {s.id: {"same": 1.0} for s in samples[:3]})
+    record = result_of(run_record(), means, groups)
+    assert record.primary.value == pytest.approx((3 / 4 + 0) / 2)
+    (row,) = rank({record.run_id: run_record()}, [record])
+    assert row.score.value == pytest.approx(record.primary.value)
+
+
+def result_of(run: RunRecord, means: Any, groups: Any) -> TaskResult:
+    return replace(toy_result(run, 0.5), scores=means, groups=groups, mean="macro")

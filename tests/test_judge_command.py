@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.pairs import PAIRS
 from tests.test_cli import Command, command, one_sentence
 from tests.toy_judge import Server, longer, serve
@@ -40,7 +41,7 @@ def test_a_judge_that_goes_by_length_does_not(command: Command, server: Server) 
     found = json.loads(ended.out)
     assert found["rate"]["value"] == pytest.approx(0.5)
     assert found["for_longer"] == 1.0 and not found["enough"]
-    assert found["judge"]["model"] == "toy" and found["judge"]["served_by"] == "endpoint"
+    assert found["judge"]["model"] == "toy" and found["judge"]["served_by"].startswith("endpoint ")
     assert server.url not in ended.out  # an address may hold a secret
 
 
@@ -94,9 +95,26 @@ def test_settings_go_to_the_endpoint(command: Command, server: Server) -> None:
         ("toy@http://127.0.0.1:9/v1", "mode=fast", "write text in double quotes"),
         ("toy@http://127.0.0.1:9/v1", "mode", "write KEY=VALUE"),
         ("nano", "top_logprobs=5", "is a model of our own, which has no settings"),
+        ("toy@http://127.0.0.1:9/v1", 'api_key="sk"', "would be kept in every record"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(
     judge: str, setting: str, message: str, command: Command
 ) -> None:
     one_sentence(command("judge", "check", judge, "--judge-set", setting), message)
+
+
+def test_what_pins_a_judge_is_its_revision_or_else_its_address() -> None:
+    def served_by(url: str, **changes: str) -> str:
+        return EndpointJudge(model="m", base_url=url, **changes).spec.served_by
+
+    assert served_by("http://127.0.0.1:8000/v1") != served_by("http://127.0.0.1:9000/v1")
+    assert served_by("http://a", revision="7") == served_by("http://b", revision="7")
+
+
+def test_a_judge_is_looked_at_before_anything_is_run(command: Command) -> None:
+    wrong = ["run", "--tasks", "alpaca-eval", "--train-on", "alpaca"]
+    one_sentence(command(*wrong, "--judge", "x@http://user@h"), "an endpoint is NAME@URL")
+    one_sentence(command(*wrong, "--judge", "nosuch"), "neither a known model nor a folder")
+    one_sentence(command(*wrong, "--judge-set", "a=1"), "without --judge")
+    one_sentence(command("run", "--judge", "nano"), "none of the tasks is judged")

@@ -12,7 +12,7 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.cli.boards import page
 from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
-from benchbench.errors import BoardError
+from benchbench.errors import BoardError, JudgeError
 from benchbench.judge import METRIC
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT
@@ -65,6 +65,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> ToyJudge:
         yield found
 
     monkeypatch.setattr("benchbench.run.open_judge", open_judge)
+    monkeypatch.setattr("benchbench.run.check_judge", lambda *_: None)
     return found
 
 
@@ -227,3 +228,75 @@ def test_tables_tell_of_the_judge_and_of_length(
     assert "Judged by toy" in text and "against the reference's answers" in text
     scored_rows = rank({r.run_id: r for r in report.runs}, results)
     assert set(columns(scored_rows)) - set(score_rows(scored_rows)[0]) == set()
+
+
+def test_one_and_the_same_method_is_everybodys_opponent(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    request = asked(request_, "alone", "part")
+    wholes = [MethodSpec(name="whole", params={"learning_rate": rate}) for rate in (2.0, 1.0)]
+    both = replace(request, grid=replace(request.grid, methods=(*request.grid.methods, *wholes)))
+    report, _ = march(both)
+    opponents = {r.spec.opponent for r in report.results if r.is_scored}
+    assert len(opponents) == 1
+    alone, _ = march(request)
+    assert {r.spec.opponent for r in alone.results if r.is_scored} == opponents
+    tables(alone.known_runs, alone.known_results)
+
+
+def test_a_reference_that_is_not_served_as_trained_is_nobodys_opponent(
+    march: Any, judge: ToyJudge, request_: RunRequest, world: World
+) -> None:
+    world.parity = False
+    march(asked(request_, "alone", "whole", judge=""))
+    world.parity = True
+    report, _ = march(asked(request_, "alone", "part"))
+    assert scored(report) == {}
+    assert all("no such run that is publishable" in why for why in report.unjudged.values())
+
+
+def test_outputs_that_are_lost_are_told(march: Any, judge: ToyJudge, request_: RunRequest) -> None:
+    first, _ = march(asked(request_, "alone", "part", "whole", judge=""))
+    whole = next(r for r in first.results if r.run.method.name == "whole")
+    (request_.store.result_folder(whole.run_id, whole.spec) / "samples.jsonl").unlink()
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert not report.ok and scored(report) == {}
+    assert all("an output, or its opponent's, is missing" in w for w in report.unjudged.values())
+
+
+def test_a_judge_that_breaks_down_leaves_what_it_has_judged(
+    march: Any, judge: ToyJudge, request_: RunRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ToyJudge.ask
+
+    def until_part(self: ToyJudge, questions: Any) -> Iterator[Any]:
+        for question in sorted(questions, key=lambda each: "a fine answer" in each.prompt):
+            if "a fine answer" in question.prompt:
+                raise JudgeError("judge 'toy' is gone.")
+            yield from ask(self, [question])
+
+    monkeypatch.setattr(ToyJudge, "ask", until_part)
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert set(scored(report)) == {"untuned", "whole"}
+    assert "(judge 'toy' is gone); the same command" in next(iter(report.unjudged.values()))
+
+
+def test_seeds_of_a_reference_that_ties_with_itself_say_nothing_of_noise(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    request = asked(request_, "alone", "part", "whole")
+    report, _ = march(replace(request, grid=replace(request.grid, seeds=(1, 2))))
+    (rows,) = tables(report.runs, report.results).values()
+    assert {row.noise for row in rows} == {None}
+
+
+def test_what_is_not_publishable_is_tried_again(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    judge.silent = lambda prompt: "sample 1" in prompt
+    march(asked(request_, "alone", "part", "whole"))
+    judge.silent = lambda prompt: False
+    (request_.store.folder / KEPT).unlink()
+    request = replace(asked(request_, "alone", "part", "whole"), retry_failed=True)
+    report, _ = march(request)
+    assert report.ok and set(scored(report)) == {"untuned", "part", "whole"}

@@ -223,3 +223,53 @@ def test_choices_are_tokens_behind_the_prompt_and_have_room(renderer: Renderer) 
     narrow = Renderer(renderer.tokenizer, context=len(prompt.tokens) + 1)
     cut = narrow.prompt(Ranked(), sample, protocol(generation=Generation(max_tokens=1)))
     assert len(cut.tokens) + cut.longest_choice + 1 <= narrow.context
+
+
+class Broken(Echo):
+    """Raises."""
+
+    def prompt(self, sample: Sample, protocol: Protocol, fits: Fits) -> list[Message]:
+        raise KeyError("question")
+
+
+def test_a_task_that_cannot_make_a_prompt_is_one_sentence(renderer: Renderer) -> None:
+    for render in (renderer.prompt, renderer.example):
+        with pytest.raises(
+            DataError, match=r"'echo' cannot make the prompt of sample '1' \(KeyErr"
+        ):
+            render(Broken(), SAMPLE, protocol())
+
+
+def test_a_choice_that_leaves_no_room_is_refused(renderer: Renderer) -> None:
+    sample = Sample(id="1", input="the cat", choices=(" the cat sat on the mat", " ran"))
+    narrow = Renderer(renderer.tokenizer, context=5)
+    with pytest.raises(DataError, match="has a choice of"):
+        narrow.prompt(Ranked(), sample, protocol(generation=Generation(max_tokens=1)))
+
+
+def test_a_tokenizer_that_ends_every_text_does_not_end_choices(tiny_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    end = tokenizer.eos_token_id
+
+    class Ending:
+        eos_token_id, eos_token, chat_template = end, tokenizer.eos_token, None
+
+        def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+            found = tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
+            return {"input_ids": [*found, end] if add_special_tokens else found}
+
+    sample = Sample(id="1", input="the cat", choices=(" sat", " ran"))
+    prompt = Renderer(Ending(), context=99).prompt(
+        Ranked(), sample, protocol(generation=Generation(max_tokens=1))
+    )
+    assert end not in (*prompt.tokens, *(t for choice in prompt.choices for t in choice))
+
+
+def test_a_ranked_tasks_answers_are_learned_whole(renderer: Renderer) -> None:
+    one = protocol(generation=Generation(max_tokens=1))
+    example = renderer.example(Ranked(), SAMPLE, one)
+    assert text(renderer, example.completion) == "the dog</s>"
+
+
+def test_some_of_a_models_positions_are_left_to_learned_prompts(tiny_model: Path) -> None:
+    assert Renderer.of(tiny_model).context == 512 - 512 // 16

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import typer
 
-from benchbench.cli import boards, checking, judges, listing, running
+from benchbench.cli import boards, checking, data, judges, listing, running
 from benchbench.errors import BenchbenchError
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
@@ -26,6 +26,7 @@ app.command("run")(running.run)
 app.command("list")(listing.list_names)
 app.command("show")(listing.show)
 app.command("check")(checking.check)
+app.add_typer(data.app, name="data")
 app.add_typer(judges.app, name="judge")
 app.add_typer(boards.app, name="leaderboard")
 

@@ -28,11 +28,15 @@ def submit(
 ) -> None:
     """Copy the records of a board's runs from --out into the board's folder."""
     from benchbench.board import Membership, read_board
+    from benchbench.specs import canonical
     from benchbench.store import Store, copy_record
 
     members = Membership.of(read_board(board), load_registry(no_plugin), data)
     store = Store(out)
-    results = [result for result in store.results() if result in members]
+    # Of several results of one run, such as against opponents of other seeds, the newest.
+    found = sorted(store.results(), key=lambda each: each.created)
+    newest = {(r.run_id, canonical(r.spec.task)): r for r in found if r in members and r.is_scored}
+    results = list(newest.values())
     copied = 0
     for result in results:
         if not result.publishable:
@@ -113,7 +117,7 @@ def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
 
     engine = result.spec.engine
     parts = [
-        f"{result.metric} ×100 on {result.run.model.name}, n = {result.n}, "
+        f"{escape(result.metric)} ×100 on {escape(result.run.model.name)}, n = {result.n}, "
         f"data: {result.spec.data.source}, task version {result.spec.task.version}, served by "
         f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
         f"95 %, bootstrapped over each {result.cluster}. Parity is the largest difference between "
@@ -123,7 +127,8 @@ def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
     if result.spec.judge:
         judge, opponent = result.spec.judge, result.spec.opponent.partition(":")[0]
         parts += [
-            f"Judged by {judge.model} (revision {judge.revision}, {judge.served_by}) against the "
+            f"Judged by {escape(judge.model)} (revision {escape(judge.revision)}, "
+            f"{escape(judge.served_by)}) against the "
             f"{opponent.replace('-', ' ')}'s answers, in both orders; a tie counts half. "
             '"Length-adjusted" is the win rate at equal lengths; "tokens" and "unique" are the '
             "mean length of an answer and its mean number of different tokens.",

@@ -106,6 +106,8 @@ def run(
         retry_failed=retry_failed,
         judge=judge_request(judge, judge_set) if judge else None,
     )
+    if judge_set and not judge:
+        raise BadParameter("--judge-set is given without --judge; name the judge too.")
     if dry_run:
         return show_plan(request, registry, as_json)
     try:
@@ -177,8 +179,9 @@ def print_tables(report: "Report", store: Any) -> None:
             print(f"{record.label}: {record.status}: {record.reason}")
         if record.run_id in report.refused:
             print(f"{record.label}: not served: {report.refused[record.run_id]}")
-        if record.run_id in report.unjudged:
-            print(f"{record.label}: not judged: {report.unjudged[record.run_id]}")
+        for (run_id, _), why in report.unjudged.items():
+            if run_id == record.run_id:
+                print(f"{record.label}: not judged: {why}")
     if not report.results:
         return
     print("records:")
@@ -192,7 +195,10 @@ def print_json(report: "Report", store: Any) -> None:
     rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
     rows += [_run_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
     rows += [_run_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()]
-    rows += [_run_json(runs[run_id], "not_judged", why) for run_id, why in report.unjudged.items()]
+    rows += [
+        _run_json(runs[run_id], "not_judged", why) | {"task": task.partition("@")[0]}
+        for (run_id, task), why in report.unjudged.items()
+    ]
     json.dump(rows, sys.stdout, indent=1, allow_nan=False)
     print()
 

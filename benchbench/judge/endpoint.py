@@ -4,6 +4,8 @@ The key comes from the environment variable OPENAI_API_KEY alone, and is neither
 servers without keys get the word ``none``.
 """
 
+import hashlib
+import importlib.util
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,11 +75,23 @@ class EndpointJudge:
         return JudgeSpec(
             model=self.model,
             revision=self.revision,
-            served_by="endpoint",
+            served_by=self._address,
             wording=WORDING_SHA256,
             top_logprobs=self.top_logprobs,
             settings=self.settings,
         )
+
+    @property
+    def _address(self) -> str:
+        """Say where it is served: at an address, by its digest, while nothing else pins it."""
+        if self.revision != "unknown":
+            return "endpoint"
+        return f"endpoint {hashlib.sha256(self.base_url.encode()).hexdigest()[:8]}"
+
+    def check(self) -> None:
+        """Raise MissingExtra where the library that asks is not installed."""
+        if importlib.util.find_spec("openai") is None:
+            raise MissingExtra("openai", "judge")
 
     def ask(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """Yield answers as they come; raises JudgeError where the endpoint is of no use.

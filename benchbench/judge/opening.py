@@ -1,7 +1,8 @@
 """Opens a judge by what the user calls it."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
@@ -17,8 +18,11 @@ from benchbench.model import Model
 from benchbench.prompt import Renderer
 from benchbench.record import Checkpoint
 from benchbench.registry import typed
+from benchbench.task import Task
 
 RUN_ID = "judge"
+
+SECRET = re.compile(r"key|token$|secret|password|authorization|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,25 +35,26 @@ class JudgeRequest:
     """Of an endpoint, as text; fields that it does not know go into each request, read as JSON."""
 
 
+def check_judge(request: JudgeRequest, tasks: Sequence[Task], models: Mapping[str, Model]) -> None:
+    """Raise what is wrong with a judge before hours are spent on what it is to judge."""
+    if not any(task.judged for task in tasks):
+        raise BadParameter(
+            f"--judge {request.name} is given, and none of the tasks is judged; add one, such as "
+            "alpaca-eval, or leave the judge out."
+        )
+    if (judge := _endpoint(request)) is not None:
+        judge.check()
+    else:
+        find_model(request.name, models)
+
+
 @contextmanager
 def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
     """Open a judge; raises BadParameter, or what finding a model and opening its engine raise."""
-    name = request.name
-    model, _, url = name.partition("@http")
-    if url:
-        if not model or not url.startswith(("://", "s://")):
-            raise BadParameter(
-                f"--judge is {name!r}; an endpoint is NAME@URL, such as "
-                "my-judge@http://127.0.0.1:8000/v1."
-            )
-        yield EndpointJudge(model=model, base_url=f"http{url}", **_settings(request.settings))
+    if (judge := _endpoint(request)) is not None:
+        yield judge
         return
-    if request.settings:
-        raise BadParameter(
-            f"--judge {name} is a model of our own, which has no settings "
-            f"({', '.join(request.settings)} is for an endpoint, NAME@URL)."
-        )
-    found = find_model(name, models)
+    found = find_model(request.name, models)
     kind, _ = choose_engine(engine, found.folder)
     renderer = Renderer.of(found.folder)
     checkpoint = Checkpoint(run_id=RUN_ID, route="base", sha256="", folder=found.folder)
@@ -70,12 +75,35 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
         server.close()
 
 
+def _endpoint(request: JudgeRequest) -> EndpointJudge | None:
+    """Return the endpoint that is asked for; None for a model of our own."""
+    model, _, url = request.name.partition("@http")
+    if not url and request.settings:
+        raise BadParameter(
+            f"--judge {request.name} is a model of our own, which has no settings "
+            f"({', '.join(request.settings)} is for an endpoint, NAME@URL)."
+        )
+    if not url:
+        return None
+    if not model or not url.startswith(("://", "s://")) or "@" in url:
+        raise BadParameter(
+            f"--judge is {request.name!r}; an endpoint is NAME@URL, such as "
+            "my-judge@http://127.0.0.1:8000/v1, and its key is in OPENAI_API_KEY."
+        )
+    return EndpointJudge(model=model, base_url=f"http{url}", **_settings(request.settings))
+
+
 def _settings(texts: Mapping[str, str]) -> dict[str, Any]:
     """Read an endpoint's settings."""
     hints = get_type_hints(EndpointJudge)
     own = {f.name for f in fields(EndpointJudge)} - {"model", "base_url", "settings"}
     found: dict[str, Any] = {"settings": {}}
     for key, text in texts.items():
+        if SECRET.search(key):
+            raise BadParameter(
+                f"--judge-set {key} would be kept in every record; an endpoint's key is read from "
+                "OPENAI_API_KEY alone."
+            )
         if key in own:
             found[key] = typed("--judge-set", key, text, hints[key])
             continue

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchbench import Data, Generation, Protocol, Sample, Task, hookimpl
+from benchbench import Data, Generation, HubData, Protocol, Sample, Task, hookimpl
 from benchbench.data import DataError, check_limit, filled, items, key, read_jsonl, subset, texts
 from benchbench_tasks.ifeval.instructions import INSTRUCTIONS, Relation, parameters
 
@@ -29,6 +29,11 @@ class IFEval(Task):
     how_to_get = (
         "copy instruction_following_eval/data/input_data.jsonl of "
         "https://github.com/google-research/google-research into {folder}"
+    )
+    hub = HubData(
+        repository="google/IFEval",
+        revision="966cd89545d6b6acfd7638bc708b98261ca58e84",
+        files={"ifeval_input_data.jsonl": "input_data.jsonl"},
     )
     metric = "prompt_strict"
     splits = ("test",)

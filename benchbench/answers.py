@@ -1,0 +1,214 @@
+"""From requests to scored rows: one a sample, whatever its task is asked and however it scores."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchbench.engines import Completion, Engine, Request
+from benchbench.errors import BenchbenchError
+from benchbench.plan import TaskSplit
+from benchbench.prompt import Prompt, Renderer
+from benchbench.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
+from benchbench.store import Store
+from benchbench.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One checkpoint to score on one task."""
+
+    run: RunRecord
+    checkpoint: Checkpoint
+    split: TaskSplit
+    prompts: Sequence[Prompt]
+    """One a sample, in order; shared by all checkpoints."""
+    renderer: Renderer
+    """Renders what follows an answer, where a task has turns."""
+    spec: ResultSpec
+    origin: PluginOrigin
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and what may follow; further turns may fill the context."""
+        if type(self.split.task).next_turn is not Task.next_turn:
+            return self.renderer.context
+        follow = (max(p.max_new_tokens, p.longest_choice + 1) for p in self.prompts)
+        return max(len(p.tokens) + most for p, most in zip(self.prompts, follow, strict=True))
+
+
+def render(split: TaskSplit, renderer: Renderer) -> list[Prompt]:
+    """Render every prompt of a split."""
+    return [renderer.prompt(split.task, sample, split.protocol) for sample in split.samples]
+
+
+def known_rows(job: Job, store: Store) -> dict[str, dict[str, Any]]:
+    """Return the finished samples; those of other prompts, of an older task, are asked anew."""
+    prompts = {
+        sample.id: prompt_hash(prompt)
+        for sample, prompt in zip(job.split.samples, job.prompts, strict=True)
+    }
+    rows = store.read_rows(job.run.run_id, job.spec)
+    return {n: row for n, row in rows.items() if row.get("prompt_sha256") == prompts.get(n)}
+
+
+def requests_of(jobs: Sequence[Job], done: Sequence[Mapping[str, Any]]) -> Iterator[Request]:
+    for number, (job, rows) in enumerate(zip(jobs, done, strict=True)):
+        for index, (sample, prompt) in enumerate(zip(job.split.samples, job.prompts, strict=True)):
+            if sample.id not in rows:
+                yield Request(
+                    id=f"{number}/{index}",
+                    checkpoint=job.run.run_id,
+                    prompt=prompt.tokens,
+                    generation=replace(
+                        job.split.protocol.generation, max_tokens=prompt.max_new_tokens
+                    ),
+                    choices=prompt.choices,
+                    seed=index,
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an engine answered to one sample."""
+
+    number: int
+    """Of the job."""
+    index: int
+    """Of the sample."""
+    completions: Sequence[Completion]
+    """One, or one a turn."""
+    truncated: bool
+    """Whether the prompt of any turn was cut."""
+
+
+def answers_to(
+    engine: Engine, jobs: Sequence[Job], requests: list[Request], tell: Callable[[str], None]
+) -> Iterator[Answer]:
+    """Yield each sample's completions when its last turn is in."""
+    turns: dict[str, list[Completion]] = {}
+    cut: set[str] = set()
+    while requests:
+        following: list[Request] = []
+        asked = {request.id: request for request in requests}
+        for completion in engine.complete(requests):
+            name = completion.id
+            found = turns.setdefault(name, [])
+            found.append(completion)
+            number, index = map(int, name.split("/"))
+            job = jobs[number]
+            try:
+                prompt = _next_turn(job, index, found)
+            except Exception as error:  # a stranger's task may raise anything
+                tell(_unscored(job, index, error))
+                continue
+            if prompt is None:
+                truncated = job.prompts[index].truncated or name in cut
+                yield Answer(
+                    number=number, index=index, completions=turns.pop(name), truncated=truncated
+                )
+                continue
+            cut |= {name} if prompt.truncated else set()
+            generation = replace(asked[name].generation, max_tokens=prompt.max_new_tokens)
+            following.append(replace(asked[name], prompt=prompt.tokens, generation=generation))
+        requests = following
+
+
+def _next_turn(job: Job, index: int, found: Sequence[Completion]) -> Prompt | None:
+    task, protocol = job.split.task, job.split.protocol
+    if task.ranked:
+        return None
+    outputs = [completion.texts[0] for completion in found]
+    messages = task.next_turn(job.split.samples[index], protocol, outputs)
+    return None if messages is None else job.renderer.turn(messages, protocol)
+
+
+def scored_rows(
+    jobs: Sequence[Job], answers: Iterator[Answer], tell: Callable[[str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Score answers beside the generation of others, as some scores wait for a sandbox."""
+    scoring: dict[Future[dict[str, Any]], Answer] = {}
+
+    def scored(future: Future[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        answer = scoring.pop(future)
+        try:
+            yield answer.number, future.result()
+        except BenchbenchError:
+            raise
+        except Exception as error:  # a stranger's task may raise anything
+            tell(_unscored(jobs[answer.number], answer.index, error))
+
+    stopped: Exception | None = None
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        try:
+            for answer in answers:
+                scoring[pool.submit(score_row, jobs[answer.number], answer)] = answer
+                for done in [future for future in scoring if future.done()]:
+                    yield from scored(done)
+        except Exception as error:  # raised again below: what was answered by then is not lost
+            stopped = error
+        for done in as_completed(list(scoring)):
+            yield from scored(done)
+        if stopped:
+            raise stopped
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _unscored(job: Job, index: int, error: Exception) -> str:
+    return (
+        f"{job.run.label}: task {job.split.task.name} cannot score sample "
+        f"{job.split.samples[index].id!r} ({type(error).__name__}: {error}); it counts as missing"
+    )
+
+
+def score_row(job: Job, answer: Answer) -> dict[str, Any]:
+    """Return what is kept of one sample: raw output, extracted answer, and its scores.
+
+    Raises ValueError where the scores are not what the task promises, and whatever the task raises.
+    """
+    task, sample = job.split.task, job.split.samples[answer.index]
+    prompt, completions = job.prompts[answer.index], answer.completions
+    row: dict[str, Any] = {
+        "id": sample.id,
+        "groups": dict(sample.groups),
+        "prompt_sha256": prompt_hash(prompt),
+        "prompt_tokens": len(prompt.tokens),
+        "truncated": answer.truncated,
+        "targets": list(sample.targets),
+    }
+    if task.ranked:
+        logprobs = completions[0].choices
+        scores = task.score_choices(sample, logprobs)
+        return row | {"choices": list(logprobs), "scores": checked(scores, job.split.metric)}
+    outputs = [text for completion in completions for text in completion.texts]
+    tokens = [each for completion in completions for each in completion.tokens]
+    answers = [task.extract(text) for text in outputs]
+    scores = {} if task.judged else checked(task.score(sample, answers), job.split.metric)
+    return row | {
+        "outputs": outputs,
+        "output_tokens": [len(each) for each in tokens],
+        "unique_tokens": [len(set(each)) for each in tokens],
+        "finish_reasons": [r for completion in completions for r in completion.finish_reasons],
+        "answers": answers,
+        "scores": scores,
+    }
+
+
+def checked(scores: Mapping[str, float], primary: str) -> dict[str, float]:
+    """Return scores as plain numbers; ValueError where one is out of [0, 1] or none is primary."""
+    found = {name: float(value) for name, value in scores.items()}
+    if primary not in found:
+        raise ValueError(f"there is no {primary!r} among its scores: {', '.join(found) or 'none'}")
+    for name, value in found.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; a score lies in [0, 1]")
+    return found
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Return the first 16 hex digits of the SHA-256 over a prompt's token ids."""
+    return hashlib.sha256(" ".join(map(str, prompt.tokens)).encode()).hexdigest()[:16]

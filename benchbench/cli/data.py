@@ -1,0 +1,190 @@
+"""``benchbench data``: what data there are, and fetching them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchbench.cli.options import Data, Json, NoPlugin, Plugin, load_registry
+from benchbench.errors import BadParameter, BenchbenchError
+
+if TYPE_CHECKING:
+    from benchbench.download import Contents
+    from benchbench.registry import Registry
+    from benchbench.specs import TaskSpec
+    from benchbench.task import Split, Task
+
+app = typer.Typer(help="See which data sets there are, and fetch them.", no_args_is_help=True)
+
+ALL = "all"
+COLUMNS = ("task", "state", "split", "samples", "digest", "get")
+
+
+@app.command()
+def get(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Tasks, a family of tasks, or all.")
+    ],
+    data: Data = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(metavar="COMMIT", help="Another commit of the one task's data set."),
+    ] = None,
+    as_json: Json = False,
+    plugin: Plugin = None,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Fetch data sets from the Hugging Face hub into --data, each whole or not at all.
+
+    Of a family, or of all, what is there already is left and what the hub does not have is listed.
+    Exit code 1: some of them could not be fetched; 2: the request was wrong, or a named one could
+    not be fetched.
+    """
+    from benchbench.cli.progress import reporter
+    from benchbench.download import fetch, source_of
+
+    if data is None:
+        raise BadParameter("no data root is given; name one with --data DIR or BENCHBENCH_DATA.")
+    registry = load_registry(no_plugin, plugin)
+    wanted = list(expand(names, registry))
+    if revision and len(wanted) > 1:
+        raise BadParameter(f"--revision {revision} is of one data set; name one task with it.")
+    for spec, by_name in wanted:
+        if by_name:
+            source_of(registry.task(spec), revision)
+    progress = reporter()
+    rows: list[dict[str, Any]] = []
+    for spec, by_name in wanted:
+        task = registry.tasks[spec.name]
+        if not by_name and (data / task.data_set).exists():
+            rows.append(row(task, "there already"))
+        elif not by_name and task.hub is None:
+            rows.append(row(task, "not on the hub"))
+        else:
+            try:
+                found = fetch(spec, registry, data, revision, progress.say)
+            except BenchbenchError as error:
+                if by_name:
+                    raise
+                rows.append(row(task, "failed", reason=str(error)))
+            else:
+                rows.append(row(task, "fetched", found))
+    show(rows, as_json)
+    if any(each["state"] == "failed" for each in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME…", help="Tasks, or a family; default: all.", show_default=""),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    plugin: Plugin = None,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Read every task's data, and say what there is and how to get the rest.
+
+    Exit code 1: some that are there cannot be read.
+    """
+    from benchbench.cli.progress import reporter
+
+    registry = load_registry(no_plugin, plugin)
+    wanted = list(expand(names or [ALL], registry))
+    rows = []
+    with reporter().bar("reading data", len(wanted)) as update:
+        for done, (spec, _) in enumerate(wanted):
+            update(done, len(wanted), spec.name)
+            rows.append(state(spec, registry, data))
+        update(len(wanted), len(wanted), "")
+    show(rows, as_json)
+    if any(each["state"] == "broken" for each in rows):
+        raise typer.Exit(1)
+
+
+def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSpec", bool]]:
+    """Yield the tasks that names stand for, each once, and whether it was named itself."""
+    from benchbench.specs import TaskSpec, canonical
+
+    seen = set()
+    for name in names:
+        members = [
+            TaskSpec(name=each)
+            for each, task in registry.tasks.items()
+            if name in (ALL, task.family) and name not in registry.tasks
+        ]
+        for spec in members or [TaskSpec.parse(name)]:
+            registry.task(spec)  # raises UnknownName or BadParameter, before anything is fetched
+            if canonical(spec) not in seen:
+                seen.add(canonical(spec))
+                yield spec, not members
+
+
+def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str, Any]:
+    """Return what there is of a task's data."""
+    from benchbench.download import read_contents
+
+    task = registry.tasks[spec.name]
+    if root is None and task.embedded is None:
+        return row(task, "missing")
+    if root is not None and not (root / task.data_set).exists():
+        return row(task, "missing")
+    try:
+        found = read_contents(spec, registry, root)
+    except BenchbenchError as error:
+        return row(task, "broken", reason=str(error))
+    return row(task, "sample" if root is None else "found", found)
+
+
+def row(
+    task: "type[Task]",
+    state: str,
+    found: "Mapping[Split, Contents] | None" = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """Return what ``--json`` prints of a task's data."""
+    return {
+        "task": task.name,
+        "data_set": task.data_set,
+        "state": state,
+        "reason": reason,
+        "splits": {split: asdict(contents) for split, contents in (found or {}).items()},
+        "hub": {"repository": task.hub.repository, "revision": task.hub.revision}
+        if task.hub
+        else None,
+        "get": how(task),
+    }
+
+
+def how(task: "type[Task]") -> str:
+    """Return how a task's data are got."""
+    from benchbench.download import by_hand
+
+    return f"benchbench data get {task.name} --data DIR" if task.hub else by_hand(task)
+
+
+def show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows: a line for each split, and of what is wanting how to get it."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from benchbench.cli import tables
+
+    lines = []
+    for each in rows:
+        wanting = not each["splits"] and each["state"] != "there already"
+        shown = {"task": each["task"], "state": each["state"]}
+        shown["get"] = (
+            (each["reason"] or each["get"]) if wanting or each["state"] == "sample" else ""
+        )
+        for split, contents in each["splits"].items() or [("", {"samples": "", "digest": ""})]:
+            samples = f"{contents['samples']:,}" if contents["samples"] else ""
+            lines.append(
+                {**shown, "split": split, "samples": samples, "digest": contents["digest"][:12]}
+            )
+    tables.show("", lines, COLUMNS)
