@@ -11,6 +11,7 @@ from typing import Any
 from benchbench.errors import BenchbenchError, DataError, ModelError
 from benchbench.task import Fits, Form, Message, Protocol, Sample, Task
 
+VERY_LONG = 10**9
 LEARNED = 16
 """One position in so many is left to what a checkpoint may have learned before a prompt, so that
 all methods are given the same prompts."""
@@ -77,6 +78,7 @@ class Renderer:
                 f"the tokenizer of {model.name!r} has no end-of-sequence token, so completions "
                 "could not end; set eos_token in its tokenizer_config.json."
             )
+        tokenizer.model_max_length = VERY_LONG  # it would warn of what is cut here
         positions = getattr(config, "max_position_embeddings", None) or 2048
         return cls(tokenizer, positions - positions // LEARNED)
 

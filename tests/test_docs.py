@@ -74,6 +74,20 @@ def test_the_readme_lists_every_stock_method_and_no_other() -> None:
     }
 
 
+def test_the_readme_lists_every_stock_task_by_its_family() -> None:
+    rows = README.split("## Tasks")[1].split("\n\n")[1].splitlines()[2:]
+    listed = {
+        (row.split("|")[1].strip(), name)
+        for row in rows
+        for name in re.findall(r"`([\w-]+)`", row.split("|")[2])
+    }
+    assert listed == {
+        (task.family, name)
+        for name, task in REGISTRY.tasks.items()
+        if REGISTRY.origins["task", name].distribution == "benchbench"
+    }
+
+
 def test_every_flag_in_the_readme_exists() -> None:
     from typer.main import get_command
 
