@@ -112,7 +112,7 @@ def judge_missing(
             why = stopped or (errors[0] if errors else unanswered)
             unjudged[each.result.run_id, label] = (
                 f"{lacking} of {len(each.split.samples)} judgements on {label} are missing "
-                f"({why.rstrip('.')}); the same command again asks for them"
+                f"({why.rstrip('.')}); mend that, and the same command again asks for them"
             )
             continue
         _write(each, own, good, row, store)

@@ -129,8 +129,16 @@ def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | N
         split = read_split(registry, named, "train", data_root)
         samples = tuple((split, sample) for sample in split.samples)
         return TrainingSet(spec=_trained_on(split), data=split.data, samples=samples)
-    specs = [registry.resolve_task(component.task) for component in named.components]
-    splits = [read_split(registry, spec, "train", data_root) for spec in specs]
+    splits = []
+    for component in named.components:
+        try:
+            spec = registry.resolve_task(component.task)
+            splits.append(read_split(registry, spec, "train", data_root))
+        except BenchbenchError as error:
+            raise DataError(
+                f"component {component.label!r} of mix {named.name!r}: {str(error).rstrip('.')}; a "
+                "mix is made of tasks that can be trained on."
+            ) from error
     drawn = draw(named, [split.samples for split in splits])
     sample_data = any(split.data.source == "sample" for split in splits)
     return TrainingSet(

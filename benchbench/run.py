@@ -176,6 +176,9 @@ def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -
             "data: sample (a small set that comes with benchbench; scores are not comparable "
             "with those on real data, which --data DIR takes)"
         )
+    if any(run.train for run in plan.runs):
+        count = len(plan.training.samples)
+        reporter.say(f"trained on: {plan.training.spec.label}, {count:,} samples")
     reporter.say(f"engine: {engine.name} {engine.version} on {engine.device}, {reason}")
 
 

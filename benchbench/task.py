@@ -62,6 +62,7 @@ class Protocol:
 
     summary: str
     generation: Generation
+    """Where choices are ranked, ``Generation(max_tokens=1)``."""
     shots: int = 0
     """Demonstrations in the prompt."""
     form: Form = "chat"
@@ -75,6 +76,13 @@ class Protocol:
     max_example_tokens: int | None = None
     """Longest training sample, whose end is cut off. None: it has a prompt and an answer of the
     lengths that evaluation allows."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.generation, Generation):
+            raise TypeError(
+                f"generation is {self.generation!r}; it must be a Generation, and where choices "
+                "are ranked Generation(max_tokens=1)"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

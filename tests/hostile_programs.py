@@ -64,6 +64,19 @@ NETWORK = {
     "connect": "import socket; socket.create_connection(('127.0.0.1', PORT), 1).send(b'x')",
     "datagram": "import socket; socket.socket(2, 2).sendto(b'x', ('127.0.0.1', PORT))",
     "connect to a file": "import socket; socket.socket(socket.AF_UNIX).connect('SOCKET')",
+    "datagram to a file": """
+import socket
+socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"x", "MAIL")
+""",
+    "raw to a file": """
+import socket
+socket.socketpair(socket.AF_UNIX, socket.SOCK_RAW)[0].sendto(b"x", "MAIL")
+""",
+    "descriptor to a file": """
+import array, socket
+pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+pair[0].sendmsg([b"x"], [(1, 1, array.array("i", [3]))], 0, "MAIL")
+""",
     "abstract address": "import socket; socket.socket(socket.AF_UNIX).bind('\\0x')",
     "netlink": "import socket; socket.socket(16, 3)",
     "raw": "import socket; socket.socket(2, 3, 1)",
@@ -339,7 +352,7 @@ for kind in object.__subclasses__():
     + """
 import sys
 try:
-    sys.settrace(None)
+    sys.settrace(print)
 except Exception as error:
     step = error.__traceback__
     while step:
@@ -374,6 +387,28 @@ frame.clear()
 """,
     "jump over the tests": """
 import sys
+def jump(frame, event, argument):
+    if event == "line" and frame.f_code.co_name == "<module>":
+        frame.f_lineno = LAST
+    return jump
+sys.settrace(jump)
+sys._getframe().f_trace = jump
+x = 1
+""",
+    "jump when the hook has other code": """
+import sys
+sys.modules["__main__"].refuse.__code__ = (lambda event, arguments: None).__code__
+def jump(frame, event, argument):
+    if event == "line" and frame.f_code.co_name == "<module>":
+        frame.f_lineno = LAST
+    return jump
+sys.settrace(jump)
+sys._getframe().f_trace = jump
+x = 1
+""",
+    "jump when the hook of the frame has other code": """
+import sys
+sys._getframe(1).f_globals["refuse"].__code__ = (lambda event, arguments: None).__code__
 def jump(frame, event, argument):
     if event == "line" and frame.f_code.co_name == "<module>":
         frame.f_lineno = LAST

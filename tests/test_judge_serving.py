@@ -69,8 +69,9 @@ def test_a_prompt_that_is_too_long_has_no_answer() -> None:
     (judgement,) = compare(judge(ranker, length), [PAIR], Kept())
     assert not judgement.error
     (judgement,) = compare(judge(ToyRanker(), length - 1), [PAIR], Kept())
-    assert (
-        judgement.error == f"the prompt has {length - 2} tokens, and the judge takes {length - 3}"
+    assert judgement.error == (
+        f"the prompt has {length - 2} tokens, and the judge takes {length - 3}: it needs a longer "
+        "context"
     )
     assert judgement.scores == {}
 

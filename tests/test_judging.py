@@ -278,7 +278,7 @@ def test_a_judge_that_breaks_down_leaves_what_it_has_judged(
     monkeypatch.setattr(ToyJudge, "ask", until_part)
     report, _ = march(asked(request_, "alone", "part", "whole"))
     assert set(scored(report)) == {"untuned", "whole"}
-    assert "(judge 'toy' is gone); the same command" in next(iter(report.unjudged.values()))
+    assert "(judge 'toy' is gone); mend that" in next(iter(report.unjudged.values()))
 
 
 def test_seeds_of_a_reference_that_ties_with_itself_say_nothing_of_noise(

@@ -1,5 +1,6 @@
 """The sandbox, under every tier that holds on this machine."""
 
+import contextlib
 import os
 import re
 import socket
@@ -39,7 +40,7 @@ def run(program: str, tier: Tier) -> sandbox.Verdict:
 
 
 class Outside:
-    """A file and two listeners of ours, which no program should reach."""
+    """A file and listeners of ours, which no program should reach."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,18 +53,21 @@ class Outside:
         self.unix = socket.socket(socket.AF_UNIX)
         self.unix.bind(str(folder / "socket"))
         self.unix.listen()
+        self.mail = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.mail.bind(str(folder / "mail"))
         for listener in self.listeners:
             listener.setblocking(False)
 
     @property
     def listeners(self) -> tuple[socket.socket, ...]:
-        return self.tcp, self.udp, self.unix
+        return self.tcp, self.udp, self.unix, self.mail
 
     def fill(self, program: str) -> str:
         names = {
             "VICTIM": self.victim,
             "FOLDER": self.folder,
             "SOCKET": self.folder / "socket",
+            "MAIL": self.folder / "mail",
             "PORT": self.tcp.getsockname()[1],
             "PID": os.getpid(),
             "PACKAGE": pluggy.__file__,
@@ -78,10 +82,10 @@ class Outside:
             getattr(self.before, each) for each in kept
         ]
         assert self.victim.read_text() == "precious"
-        assert {each.name for each in self.folder.iterdir()} == {"victim", "socket"}
+        assert {each.name for each in self.folder.iterdir()} == {"victim", "socket", "mail"}
         for listener in self.listeners:
             with pytest.raises(BlockingIOError):
-                listener.recv(9) if listener is self.udp else listener.accept()
+                listener.recv(9) if listener in (self.udp, self.mail) else listener.accept()
 
     def close(self) -> None:
         for listener in self.listeners:
@@ -356,3 +360,84 @@ def test_a_warden_that_fails_says_why(fresh_probes: pytest.MonkeyPatch) -> None:
 def test_elsewhere_than_linux_nothing_holds(fresh_probes: pytest.MonkeyPatch) -> None:
     fresh_probes.setattr("benchbench.sandbox.warden.sys.platform", "darwin")
     assert {obstacle(tier) for tier in sandbox.TIERS} == {"only Linux has it"}
+
+
+def test_what_honest_programs_say_to_debuggers_and_exits_is_heard(tier: Tier) -> None:
+    program = """
+import sys, doctest
+def double(x):
+    '''
+    >>> double(2)
+    4
+    '''
+    return 2 * x
+sys.settrace(None)
+doctest.run_docstring_examples(double, globals())
+try:
+    exit(3)
+except SystemExit as end:
+    assert end.code == 3
+"""
+    assert run(program, tier).passed
+
+
+def test_settings_of_the_caller_do_not_reach_the_program(tier: Tier) -> None:
+    """They outlive exec: children that nobody waits for, and signals that are held back."""
+    program = """
+import signal, time
+def late(*_): raise TimeoutError
+signal.signal(signal.SIGALRM, late)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try:
+    time.sleep(5)
+    assert False
+except TimeoutError: pass
+"""
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
+        "from benchbench import sandbox\n"
+        f"verdict = sandbox.run({program!r}, seconds=2, under={tier!r})\n"
+        "assert verdict.passed, verdict\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_program_ends_with_its_caller(tier: Tier) -> None:
+    code = (
+        "from benchbench import sandbox\n"
+        f"sandbox.run('pass', under={tier!r}); print(flush=True)\n"
+        f"sandbox.run('while True: pass  # {{}}', seconds=60, under={tier!r})\n"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert caller.stdout is not None
+    caller.stdout.readline()
+    time.sleep(0.5)
+    before = busy()
+    assert before
+    caller.kill()
+    caller.wait()
+    caller.stdout.close()
+    deadline = time.monotonic() + 5
+    while busy() & before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not busy() & before
+
+
+def busy() -> set[int]:
+    """Return the processes that run a program of ours, which have no other such argument."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"Runs one program and says whether" in path.read_bytes():
+                found.add(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seconds": 0}, {"seconds": float("nan")}, {"seconds": 1e9}, {"memory": -1}, {"under": "x"}],
+)
+def test_wrong_limits_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="it takes up to 3600 seconds"):
+        sandbox.run("pass", **wrong)  # type: ignore[arg-type]

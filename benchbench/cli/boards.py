@@ -37,6 +37,12 @@ def submit(
     found = sorted(store.results(), key=lambda each: each.created)
     newest = {(r.run_id, canonical(r.spec.task)): r for r in found if r in members and r.is_scored}
     results = list(newest.values())
+    unjudged = {r.run_id for r in found if r in members and not r.is_scored}
+    if left := unjudged - {r.run_id for r in results}:
+        typer.echo(
+            f"left out {len(left)} runs whose outputs are not judged; run "
+            f"`benchbench run --board {board} --judge NAME@URL` first"
+        )
     copied = 0
     for result in results:
         if not result.publishable:

