@@ -207,5 +207,5 @@ def test_a_mix_is_trained_on_like_a_task(tiny_model: Path, tmp_path: Path) -> No
 def test_a_component_that_cannot_be_trained_on_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text("seed = 1\n[components]\nunseen = 1\n")
-    with pytest.raises(DataError, match="component 'unseen' of mix 'bad': .*no train split"):
+    with pytest.raises(DataError, match=r"component 'unseen' of mix 'bad': .*no train split"):
         plan(replace(GRID, train_on=str(path)), tiny_model)
