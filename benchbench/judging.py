@@ -7,13 +7,14 @@ run, or of the first.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from benchbench.errors import JudgeError
+from benchbench.errors import JudgeError, StoreError
 from benchbench.evaluate import means_of, now
 from benchbench.judge import METRIC, Comparison, Judge, Judgement, Kept, compare, comparison
 from benchbench.judge.preferences import differences, length_adjusted_win_rate
-from benchbench.plan import TaskSplit
+from benchbench.plan import TaskSplit, read_split
 from benchbench.record import (
     DATA_SET,
     REFERENCE,
@@ -21,9 +22,10 @@ from benchbench.record import (
     Score,
     TaskResult,
 )
+from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import canonical, digest
-from benchbench.store import Store
+from benchbench.store import Store, read_record
 
 KEPT = "judgements.jsonl"
 """File of the store with all answers of judges."""
@@ -136,6 +138,28 @@ def find_opponent(
     rows = store.read_rows(best.run_id, best.spec)
     answers = {name: row["outputs"] for name, row in rows.items()}
     return f"{REFERENCE}:{digest(best.run.method)}:{best.spec.checkpoint}", answers
+
+
+def judged_comparisons(
+    folder: Path, registry: Registry, data_root: Path | None
+) -> list[Comparison]:
+    """Return what a judged result compared, from its record and rows.
+
+    Raises StoreError where the folder holds none, DataError where the data are not at hand.
+    """
+    result = read_record(folder / "result.json", TaskResult)
+    if result is None or result.spec.judge is None:
+        raise StoreError(
+            f"{str(folder)!r} holds no judged result; give the folder of one, RUN/tasks/KEY, which "
+            "`benchbench run --judge …` wrote."
+        )
+    split = read_split(registry, result.spec.task, "test", data_root)
+    rows = Store(folder.parents[2]).read_rows(result.run_id, result.spec)
+    return [
+        comparison(split.task, split.protocol, sample, row["outputs"], row["targets"])
+        for sample in split.samples
+        if (row := rows.get(sample.id)) is not None
+    ]
 
 
 def _comparisons(outputs: Outputs, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Comparison]:

@@ -73,7 +73,8 @@ class Plan:
 
     model: FoundModel
     runs: tuple[RunSpec, ...]
-    training: TrainingSet
+    training: TrainingSet | None
+    """None where nothing is trained."""
     tests: tuple[TaskSplit, ...]
 
 
@@ -84,12 +85,14 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
         raise BadParameter("no task is given; name one, such as --tasks super-ni.")
     named_tasks = [spec for named in grid.tasks for spec in registry.expand_task(named)]
     tests = {canonical(spec): spec for spec in map(registry.resolve_task, named_tasks)}
-    named_training = _training_named(grid.train_on, named_tasks, registry)
     methods = [(registry.method(spec), spec) for spec in _with_base(grid.methods, registry)]
+    named_training = None
+    if grid.train_on or any(method.role != "base" for method, _ in methods):
+        named_training = _training_named(grid.train_on, named_tasks, registry)
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
-    training = read_training(registry, named_training, data_root)
-    train = TrainSpec(task=training.spec, data=training.data, **settings)
+    training = read_training(registry, named_training, data_root) if named_training else None
+    train = TrainSpec(task=training.spec, data=training.data, **settings) if training else None
     runs = [
         RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
         for named, spec in methods
@@ -234,7 +237,7 @@ def _entries(
     grid: Grid,
     registry: Registry,
     model: FoundModel,
-    train: TrainSpec,
+    train: TrainSpec | None,
 ) -> list[tuple[MethodSpec, TrainSpec | None, int]]:
     """Return method, training and seed of each run of one entry."""
     if method.role == "base":  # nothing is drawn and nothing is trained: one run serves all

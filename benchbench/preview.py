@@ -36,7 +36,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         _row(spec, records[spec.id], split, engine, request.store)
         | {
             "label": names[spec.id],
-            "train_samples": len(plan.training.samples) if spec.train else 0,
+            "train_samples": len(plan.training.samples) if plan.training and spec.train else 0,
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
         }
         for spec in plan.runs

@@ -4,7 +4,7 @@ The only module that knows the order. Each step takes what the store lacks and l
 that a command that was killed goes on where it stopped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +61,16 @@ class Report:
     """Comparable results of the reference method that the store had already."""
 
     @property
+    def final_results(self) -> tuple[TaskResult, ...]:
+        """The results but for outputs that have a judged result too."""
+        judged = {(r.run_id, canonical(r.spec.task)) for r in self.results if r.spec.judge}
+        return tuple(
+            r
+            for r in self.results
+            if r.spec.judge or (r.run_id, canonical(r.spec.task)) not in judged
+        )
+
+    @property
     def known_runs(self) -> tuple[RunRecord, ...]:
         return (*self.runs, *(run for run, _ in self.neighbours))
 
@@ -87,7 +97,8 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
     spec = engine_spec(engine, precision())
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
-    _announce(plan, spec, reason, reporter)
+    roles = {registry.methods[run.method.name].role for run in plan.runs}
+    _announce(plan, spec, reason, roles, reporter)
     store = request.store
     with store.lock():
         store.runs(), store.results()  # a broken record is told before the work, not after it
@@ -169,16 +180,30 @@ def _wanted(plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord]) -> list[W
     ]
 
 
-def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -> None:
-    sources = {plan.training.data.source, *(split.data.source for split in plan.tests)}
+def _announce(
+    plan: Plan, engine: EngineSpec, reason: str, roles: Collection[str], reporter: Reporter
+) -> None:
+    sources = {split.data.source for split in plan.tests}
+    if plan.training:
+        sources.add(plan.training.data.source)
     if "sample" in sources:
         reporter.say(
             "data: sample (a small set that comes with benchbench; scores are not comparable "
             "with those on real data, which --data DIR takes)"
         )
-    if any(run.train for run in plan.runs):
+    if plan.training:
         count = len(plan.training.samples)
         reporter.say(f"trained on: {plan.training.spec.label}, {count:,} samples")
+    lonely = [
+        split.spec.label
+        for split in plan.tests
+        if split.task.judged and not all(sample.targets for sample in split.samples)
+    ]
+    if lonely and "reference" not in roles:
+        reporter.say(
+            f"{', '.join(lonely)}: outputs are compared with full finetuning's, which is not among "
+            "the methods; where --out holds no such run, add --method full"
+        )
     reporter.say(f"engine: {engine.name} {engine.version} on {engine.device}, {reason}")
 
 

@@ -8,7 +8,7 @@ from benchbench import train
 from benchbench.errors import DataError
 from benchbench.evaluate import now
 from benchbench.leaderboard import labels
-from benchbench.plan import Plan
+from benchbench.plan import Plan, TrainingSet
 from benchbench.prompt import Example, Renderer
 from benchbench.record import RunRecord
 from benchbench.registry import Registry
@@ -31,9 +31,12 @@ def train_missing(
 ) -> None:
     """Train the runs that have no record yet, until somebody ends one."""
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
-    examples = store.folder / f".examples-{plan.training.data.digest[:12]}.safetensors"
-    if any(spec.train for spec in missing):
-        train.write_examples(examples, _examples(plan, reporter))
+    training = plan.training
+    digest = training.data.digest if training else ""
+    examples = store.folder / f".examples-{digest[:12]}.safetensors"
+    if training and any(spec.train for spec in missing):
+        renderer = Renderer.of(plan.model.folder)
+        train.write_examples(examples, _examples(training, renderer, reporter))
     names = run_labels(plan)
     for spec in missing:
         record = _train_one(spec, names[spec.id], examples, plan, store, loaded, registry, reporter)
@@ -45,10 +48,9 @@ def train_missing(
     examples.unlink(missing_ok=True)
 
 
-def _examples(plan: Plan, reporter: Reporter) -> list[Example]:
+def _examples(training: TrainingSet, renderer: Renderer, reporter: Reporter) -> list[Example]:
     """Render what is trained on; what is cut so far that nothing is learned is left out."""
-    renderer = Renderer.of(plan.model.folder)
-    samples = plan.training.samples
+    samples = training.samples
     with reporter.bar("reading training samples", len(samples)) as update:
         found = []
         for number, (split, sample) in enumerate(samples, start=1):
@@ -56,7 +58,7 @@ def _examples(plan: Plan, reporter: Reporter) -> list[Example]:
             if number % 256 == 0 or number == len(samples):
                 update(number, len(samples), "")
     learned = [example for example in found if example.is_learned]
-    name = plan.training.spec.label
+    name = training.spec.label
     if not learned:
         raise DataError(
             f"every prompt of {name} is longer than the model's or the protocol's limit, so that "

@@ -83,7 +83,7 @@ class AlpacaEval(Task):
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
         results = data.folder / "results"
         rows = read_outputs(results / ("sample" if data.source == "sample" else INSTRUCTIONS))
-        others = read_outputs(results / self.baseline) if self.baseline else None
+        others = read_outputs(self._baseline(results)) if self.baseline else None
         samples = (
             Sample(
                 id=f"{row['dataset']}/{hash_text(instruction)}",
@@ -94,6 +94,16 @@ class AlpacaEval(Task):
             for instruction, row in rows.items()
         )
         yield from subset(samples, self.limit)
+
+    def _baseline(self, results: Path) -> Path:
+        folder = results / self.baseline
+        if not folder.is_dir():
+            known = ", ".join(sorted(each.name for each in results.iterdir() if each.is_dir()))
+            raise DataError(
+                f"baseline is {self.baseline!r}, and the data set has outputs of {known} only; "
+                "name one of them, or another data set with --data DIR."
+            )
+        return folder
 
     def _target(self, instruction: str, others: Mapping[str, Mapping[str, str]]) -> tuple[str]:
         # A reference for some samples only would compare the others with another opponent.

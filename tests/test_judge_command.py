@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchbench.judge import Comparison
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.pairs import PAIRS
 from tests.test_cli import Command, command, one_sentence
@@ -118,3 +119,26 @@ def test_a_judge_is_looked_at_before_anything_is_run(command: Command) -> None:
     one_sentence(command(*wrong, "--judge", "nosuch"), "neither a known model nor a folder")
     one_sentence(command(*wrong, "--judge-set", "a=1"), "without --judge")
     one_sentence(command("run", "--judge", "nano"), "none of the tasks is judged")
+
+
+def test_the_published_win_rate_of_a_judged_result(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [Comparison(id=str(n), instruction=str(n), first="a", second="b") for n in range(4)]
+    found: dict[str, float | None] = {"0": 1.0, "1": 0.0, "2": 1.0, "3": None}
+    monkeypatch.setattr("benchbench.judging.judged_comparisons", lambda *_: pairs)
+    monkeypatch.setattr("benchbench.judge.alpaca_eval.published_preferences", lambda *_: found)
+    ended = command("judge", "alpaca-eval", "result", "toy@http://127.0.0.1:9/v1", "--json")
+    assert ended.code == 1  # one is missing
+    report = json.loads(ended.out)
+    assert report["win_rate"] == pytest.approx(2 / 3)
+    assert (report["n"], report["n_missing"]) == (4, 1)
+    found["3"] = 1.0
+    ended = command("judge", "alpaca-eval", "result", "toy@http://127.0.0.1:9/v1")
+    assert (ended.code, ended.out) == (0, "win rate by alpaca-eval: 75.00, 4 of 4 judged\n")
+    one_sentence(command("judge", "alpaca-eval", "result", "nano"), "is not at an endpoint")
+
+
+def test_a_result_that_is_none_is_one_sentence(command: Command) -> None:
+    wrong = command("judge", "alpaca-eval", "nowhere", "toy@http://127.0.0.1:9/v1")
+    one_sentence(wrong, "'nowhere' holds no judged result")

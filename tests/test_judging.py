@@ -12,10 +12,10 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.cli.boards import page
 from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
-from benchbench.errors import BoardError, JudgeError
+from benchbench.errors import BoardError, JudgeError, StoreError
 from benchbench.judge import METRIC
 from benchbench.judge.opening import JudgeRequest
-from benchbench.judging import KEPT
+from benchbench.judging import KEPT, judged_comparisons
 from benchbench.leaderboard import rank, tables
 from benchbench.record import DATA_SET, REFERENCE, TaskResult
 from benchbench.run import Report, RunRequest, run
@@ -300,3 +300,37 @@ def test_what_is_not_publishable_is_tried_again(
     request = replace(asked(request_, "alone", "part", "whole"), retry_failed=True)
     report, _ = march(request)
     assert report.ok and set(scored(report)) == {"untuned", "part", "whole"}
+
+
+def test_what_a_judged_result_compared_can_be_read_again(
+    march: Any, judge: ToyJudge, request_: RunRequest, tiny_model: Path
+) -> None:
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    part = scored(report)["part"]
+    registry = toys.registry(tiny_model, (Published, Alone))
+    folder = request_.store.result_folder(part.run_id, part.spec)
+    found = judged_comparisons(folder, registry, None)
+    assert [(c.instruction, c.first, c.second) for c in found] == [
+        (f"sample {n}", "a fine answer", "good") for n in range(2)
+    ]
+    generated = next(r for r in report.results if r.run_id == part.run_id and not r.is_scored)
+    unjudged = request_.store.result_folder(generated.run_id, generated.spec)
+    for wrong in (unjudged, folder / "nowhere"):
+        with pytest.raises(StoreError, match="holds no judged result"):
+            judged_comparisons(wrong, registry, None)
+
+
+def test_outputs_are_shown_once(march: Any, judge: ToyJudge, request_: RunRequest) -> None:
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert len(report.results) == 6
+    assert [r.is_scored for r in report.final_results] == [True] * 3
+
+
+def test_a_missing_reference_is_told_before_the_work(
+    march: Any, judge: ToyJudge, request_: RunRequest
+) -> None:
+    _, says = march(asked(request_, "alone", "part"))
+    assert "add --method full" in says.lines[0] + says.lines[1] + says.lines[2]
+    for task, methods in (("alone", ("part", "whole")), ("published", ("part",))):
+        _, says = march(asked(request_, task, *methods))
+        assert not any("add --method full" in line for line in says.lines)

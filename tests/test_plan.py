@@ -146,6 +146,7 @@ def test_a_family_stands_for_its_tasks_that_can_be_tested_on(tiny_model: Path) -
 
 def test_a_protocol_selects_the_test_samples_and_no_training_samples(tiny_model: Path) -> None:
     made = plan(replace(GRID, tasks=(TaskSpec(name="toy"),)), tiny_model)
+    assert made.training is not None
     assert [len(split.samples) for split in (*made.tests, made.training)] == [2, 3]
     assert made.tests[0].data.digest != made.training.data.digest
 
@@ -209,3 +210,10 @@ def test_a_component_that_cannot_be_trained_on_is_refused(tiny_model: Path, tmp_
     path.write_text("seed = 1\n[components]\nunseen = 1\n")
     with pytest.raises(DataError, match=r"component 'unseen' of mix 'bad': .*no train split"):
         plan(replace(GRID, train_on=str(path)), tiny_model)
+
+
+def test_where_nothing_is_trained_nothing_is_trained_on(tiny_model: Path) -> None:
+    untuned = replace(GRID, methods=(MethodSpec(name="untuned"),), tasks=(TaskSpec(name="unseen"),))
+    made = plan(untuned, tiny_model)
+    assert made.training is None
+    assert [run.train for run in made.runs] == [None]

@@ -2,11 +2,20 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchbench.cli.options import Json, JudgeSet, NoPlugin, Plugin, judge_request, load_registry
+from benchbench.cli.options import (
+    Data,
+    Json,
+    JudgeSet,
+    NoPlugin,
+    Plugin,
+    judge_request,
+    load_registry,
+)
 
 app = typer.Typer(help="Try judges of long-form outputs.", no_args_is_help=True)
 
@@ -63,4 +72,44 @@ def check(
             f"{verdict} to judge (at least {100 * ENOUGH:.0f} % and an answer to everything)"
         )
     if not found.enough:
+        raise typer.Exit(1)
+
+
+@app.command("alpaca-eval")
+def alpaca_eval(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Folder of a judged result: RUN/tasks/KEY.")
+    ],
+    judge: Annotated[str, typer.Argument(metavar="NAME@URL", help="A model at an endpoint.")],
+    judge_set: JudgeSet = None,
+    data: Data = None,
+    as_json: Json = False,
+    plugin: Plugin = None,
+    no_plugin: NoPlugin = None,
+) -> None:
+    """Have AlpacaEval's own package ask about the outputs of a judged result, for parity.
+
+    Its wording and order are its own, and so is the win rate; no record is written.
+    """
+    from tempfile import TemporaryDirectory
+
+    from benchbench import stats
+    from benchbench.judge.alpaca_eval import published_preferences
+    from benchbench.judge.opening import endpoint_of
+    from benchbench.judging import judged_comparisons
+
+    registry = load_registry(no_plugin, plugin)
+    opened = endpoint_of(judge_request(judge, judge_set))
+    comparisons = judged_comparisons(result, registry, data)
+    with TemporaryDirectory(prefix="benchbench-") as scratch:
+        found = published_preferences(opened, comparisons, Path(scratch))
+    known = [value for value in found.values() if value is not None]
+    rate = stats.micro_mean([stats.Group(value, 1) for value in known]) if known else None
+    if as_json:
+        facts = {"win_rate": rate.value, "ci": [rate.low, rate.high]} if rate else {}
+        typer.echo(json.dumps({**facts, "n": len(found), "n_missing": len(found) - len(known)}))
+    else:
+        shown = f"{100 * rate.value:.2f}" if rate else "unknown"
+        typer.echo(f"win rate by alpaca-eval: {shown}, {len(known)} of {len(found)} judged")
+    if len(known) < len(found):
         raise typer.Exit(1)

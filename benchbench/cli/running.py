@@ -182,13 +182,13 @@ def print_tables(report: "Report", store: Any) -> None:
         for (run_id, _), why in report.unjudged.items():
             if run_id == record.run_id:
                 print(f"{record.label}: not judged: {why}")
-    for result in report.results:
+    for result in report.final_results:
         if why := _unpublishable(result):
             print(f"{result.run.method.name} on {result.spec.task.label}: not publishable: {why}")
     if not report.results:
         return
     print("records:")
-    for result in report.results:
+    for result in report.final_results:
         print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
 
 
@@ -206,13 +206,12 @@ def _unpublishable(result: "TaskResult") -> str:
 def print_json(report: "Report", store: Any) -> None:
     """Print an array with one object a result, and one a run that left none; keys are the same."""
     runs = {record.run_id: record for record in report.runs}
-    rows = [_result_json(r, runs[r.run_id], store) for r in report.results]
+    rows = [_result_json(r, runs[r.run_id], store) for r in report.final_results]
     rows += [_run_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
     rows += [_run_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()]
-    rows += [
-        _run_json(runs[run_id], "not_judged", why) | {"task": task.partition("@")[0]}
-        for (run_id, task), why in report.unjudged.items()
-    ]
+    for row in rows:
+        label = f"{row['task']}@{row['protocol']}"
+        row["reason"] = report.unjudged.get((row["run_id"], label), row["reason"])
     json.dump(rows, sys.stdout, indent=1, allow_nan=False)
     print()
 
@@ -255,7 +254,8 @@ def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str,
 
 def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
     score = result.primary if result.is_scored else None
-    return _run_json(record, record.status, None) | {
+    status = record.status if score else "not_judged"
+    return _run_json(record, status, None) | {
         "task": result.spec.task.name,
         "protocol": result.spec.task.protocol,
         "task_version": result.spec.task.version,

@@ -75,6 +75,13 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
         server.close()
 
 
+def endpoint_of(request: JudgeRequest) -> EndpointJudge:
+    """Return the endpoint that is asked for; BadParameter where it is a model of our own."""
+    if (judge := _endpoint(request)) is None:
+        raise BadParameter(f"{request.name!r} is not at an endpoint; write NAME@URL.")
+    return judge
+
+
 def _endpoint(request: JudgeRequest) -> EndpointJudge | None:
     """Return the endpoint that is asked for; None for a model of our own."""
     model, _, url = request.name.partition("@http")
