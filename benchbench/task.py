@@ -209,11 +209,11 @@ class Task(ABC):
 
         Answers are the ``n`` completions, or one a turn. Called from several threads at once.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # the registry refuses a task that would get here
 
     def score_choices(self, sample: Sample, logprobs: Sequence[float]) -> Mapping[str, float]:
         """Score a ranked sample: metric -> value in [0, 1].
 
         ``logprobs`` are ln p(choice | prompt), summed over a choice's tokens, one a choice.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # the registry refuses a ranked task that would get here

@@ -6,6 +6,7 @@ tables of question, answer and rationale, a file for each of nine data sets, GSM
 questions among them.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,9 @@ class Requests(Task):
         for name, request, answer in self.pairs(data.folder):
             yield Sample(id=name, input=request.strip(), targets=(answer.strip(),))
 
+    @abstractmethod
     def pairs(self, folder: Path) -> Iterator[Pair]:
         """Yield requests and answers."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,6 +236,16 @@ def forge(value):
         os._exit(0)
 """
 
+JUMP = """
+def jump(frame, event, argument):
+    if event == "line" and frame.f_code.co_name == "<module>":
+        frame.f_lineno = LAST
+    return jump
+sys.settrace(jump)
+sys._getframe().f_trace = jump
+x = 1
+"""
+
 VERDICTS = {
     "exit": "import os; os._exit(0)",
     "exit politely": "import sys; sys.exit(0)",
@@ -385,38 +395,17 @@ frame.f_locals["leave"] = frame.f_locals["write"] = lambda *_: None
 frame.f_builtins["BaseException"] = ZeroDivisionError
 frame.clear()
 """,
-    "jump over the tests": """
-import sys
-def jump(frame, event, argument):
-    if event == "line" and frame.f_code.co_name == "<module>":
-        frame.f_lineno = LAST
-    return jump
-sys.settrace(jump)
-sys._getframe().f_trace = jump
-x = 1
-""",
+    "jump over the tests": "import sys\n" + JUMP,
     "jump when the hook has other code": """
 import sys
 sys.modules["__main__"].refuse.__code__ = (lambda event, arguments: None).__code__
-def jump(frame, event, argument):
-    if event == "line" and frame.f_code.co_name == "<module>":
-        frame.f_lineno = LAST
-    return jump
-sys.settrace(jump)
-sys._getframe().f_trace = jump
-x = 1
-""",
+"""
+    + JUMP,
     "jump when the hook of the frame has other code": """
 import sys
 sys._getframe(1).f_globals["refuse"].__code__ = (lambda event, arguments: None).__code__
-def jump(frame, event, argument):
-    if event == "line" and frame.f_code.co_name == "<module>":
-        frame.f_lineno = LAST
-    return jump
-sys.settrace(jump)
-sys._getframe().f_trace = jump
-x = 1
-""",
+"""
+    + JUMP,
     "jump in a debugger": """
 import bdb
 class Jumper(bdb.Bdb):

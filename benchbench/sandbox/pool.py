@@ -36,7 +36,7 @@ class Pool:
             warden = warden or Warden(tier)
             try:
                 yield warden
-            except BaseException:
+            except BaseException:  # an interrupt too: what it was asked is half done
                 warden.close()
                 raise
             with self.lock:
