@@ -1,11 +1,16 @@
-"""Shared fixtures: a toy model on disk, and no network beyond this machine."""
+"""Shared fixtures: a toy model on disk, the tiers of the sandbox, and no network beyond here."""
 
+import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchbench import sandbox
+from benchbench.sandbox.pool import obstacle
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -83,8 +88,66 @@ def write_model(folder: Path, *, tied: bool = True, seed: int = 0, **changes: in
     return folder
 
 
-def write_tokenizer(folder: Path) -> None:
-    """Write a byte-level tokenizer of 320 tokens with <s>, </s> and <pad>."""
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random T5 with tied embeddings whose outputs vary, and its tokenizer."""
+    return write_t5(tmp_path_factory.mktemp("models") / "tiny-t5")
+
+
+@pytest.fixture(scope="session")
+def untied_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as in T5's version 1.1: with a head of its own, and a configuration as published."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("models") / "untied-t5"
+    write_t5(folder, tie_word_embeddings=False)
+    path = folder / "model.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        _change(path, lambda tensors: tensors | {"lm_head.weight": torch.randn(320, 64) * 0.1})
+    config = json.loads((folder / "config.json").read_text())
+    del config["scale_decoder_outputs"]
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    return folder
+
+
+def write_t5(folder: Path, *, seed: int = 0, **changes: int) -> Path:
+    """Write a small random T5, its heads together smaller than a layer; `changes` override it."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    write_tokenizer(folder, ends=True)
+    torch.manual_seed(seed)
+    sizes = {
+        "vocab_size": 320,
+        "d_model": 64,
+        "d_kv": 16,
+        "d_ff": 128,
+        "num_layers": 2,
+        "num_heads": 2,
+    }
+    config = T5Config(
+        **(sizes | changes),
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        decoder_start_token_id=2,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    model = T5ForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "EncDecAttention" in name or "relative" in name:
+                weights.mul_(3)  # so that outputs vary with what was read
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path, *, ends: bool = False) -> None:
+    """Write a byte-level tokenizer of 320 tokens with <s>, </s> and <pad>.
+
+    It begins each text with <s>, or ends it with </s> as T5's does.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -99,7 +162,7 @@ def write_tokenizer(folder: Path) -> None:
     )
     tokenizer.train_from_iterator(["the cat sat on the mat and the dog ran home"] * 9, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", 0)]
+        single="$A </s>" if ends else "<s> $A", special_tokens=[("<s>", 0), ("</s>", 1)]
     )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -109,6 +172,12 @@ def write_tokenizer(folder: Path) -> None:
         clean_up_tokenization_spaces=False,
     )
     fast.save_pretrained(folder)
+
+
+def _change(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
 
 
 @pytest.fixture
@@ -127,3 +196,13 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """Run the test in an empty folder."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
+
+
+@pytest.fixture(params=sandbox.TIERS)
+def tier(request: pytest.FixtureRequest) -> sandbox.Tier:
+    """Each of the sandbox's tiers that holds here."""
+    why = obstacle(request.param)
+    if why is not None:
+        pytest.skip(f"no {request.param} here: {why}")
+    found: sandbox.Tier = request.param
+    return found

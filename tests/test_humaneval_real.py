@@ -16,7 +16,6 @@ import pytest
 from benchbench import Data, Sample, sandbox
 from benchbench.metrics import pass_at_k
 from benchbench.sandbox import Tier
-from benchbench.sandbox.pool import obstacle
 from benchbench_tasks.humaneval import HumanEval, program
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -31,15 +30,6 @@ with_samples = pytest.mark.skipif(
     not FOLDER.is_dir(),
     reason=f"no humaneval in {ROOT}; set BENCHBENCH_TEST_DATA to a data root",
 )
-
-
-@pytest.fixture(params=sandbox.TIERS)
-def tier(request: pytest.FixtureRequest) -> Tier:
-    why = obstacle(request.param)
-    if why is not None:
-        pytest.skip(f"no {request.param} here: {why}")
-    found: Tier = request.param
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 
@@ -46,6 +46,8 @@ class Pool:
         with self.lock:
             idle, self.idle = self.idle, defaultdict(list)
         for warden in chain(*idle.values()):
+            warden.dismiss()
+        for warden in chain(*idle.values()):
             warden.close()
 
 
@@ -76,14 +78,45 @@ assert refused(socket.socket)
 
 @cache
 def obstacle(tier: Tier) -> str | None:
-    """Try a tier: return None if it holds, or why it does not."""
-    with tempfile.NamedTemporaryFile() as file:
-        program = ESCAPES.format(path=file.name, pid=os.getpid()).encode()
+    """Try a tier: return None if it holds, or why it does not on this machine.
+
+    What may be otherwise in a moment is tried again, and then refused rather than remembered: a
+    weaker tier must not stand in for the rest of the process because memory was short once.
+    """
+    why = ""
+    for _ in range(2):
         try:
-            with wardens.warden(tier) as warden:
-                verdict = warden.run(program, 5, 1 << 30)
+            return trial(tier)
         except Broken as error:
-            return str(error)
+            why = str(error)
+            if not error.passing:
+                return why
+    raise SandboxUnavailable(
+        f"whether the sandbox's tier {tier} holds here could not be found out ({why}); run the "
+        "command again when the machine is less busy, or with more memory."
+    )
+
+
+def trial(tier: Tier) -> str | None:
+    """Let a program try to get out; return None if it did not, or what it says."""
+    try:
+        descriptor, path = tempfile.mkstemp()
+    except OSError as error:
+        raise SandboxUnavailable(
+            "the sandbox is tried on a file that no program may reach, and there is no folder to "
+            f"put it in ({error.strerror}); set TMPDIR to a folder that can be written to."
+        ) from None
+    os.close(descriptor)
+    try:
+        with wardens.warden(tier) as warden:
+            program = ESCAPES.format(path=path, pid=os.getpid()).encode()
+            verdict = warden.run(program, 5, 1 << 30)
+    finally:
+        for left in (path, f"{path}.new"):  # a tier that does not hold may have changed either
+            with suppress(OSError):
+                os.unlink(left)
+    if verdict["reason"] in ("timeout", "memory"):
+        raise Broken(f"the trial's {verdict['reason']}: {verdict['detail']}", passing=True)
     return None if verdict["reason"] == "passed" else f"it does not hold: {verdict['detail']}"
 
 

@@ -1,15 +1,18 @@
 """A warden from outside: its process, and the tiers that it can be started under."""
 
 import contextlib
+import errno
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from functools import cache
 from glob import glob
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +28,26 @@ PATIENCE = 30.0
 """Seconds that a warden may take beyond a program's own."""
 
 
+GRACE = 2.0
+"""Seconds that a warden has to end by itself once it is told to."""
+SCARCE = (
+    *map(os.strerror, (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)),
+    "MemoryError",
+    "not in time",
+    "signal 9",
+)
+"""Words of those whom time, memory, processes or descriptors were too short for."""
+
+
 class Broken(Exception):
-    """A warden could not start, or could not run a program for a reason that is not its own."""
+    """A warden could not start, or could not run a program for a reason that is not its own.
+
+    ``passing``: that may be otherwise in a moment, as something was scarce or killed.
+    """
+
+    def __init__(self, why: str, *, passing: bool = False) -> None:
+        super().__init__(why)
+        self.passing = passing or any(words in why for words in SCARCE)
 
 
 class Warden:
@@ -34,15 +55,9 @@ class Warden:
 
     def __init__(self, tier: Tier) -> None:
         python = os.path.realpath(sys.executable)
+        command = [*prefix(tier), python, "-s", "-S", "-P", "-c", START, tier]
         try:
-            self.process = subprocess.Popen(
-                [*prefix(tier), python, "-s", "-S", "-P", "-c", START, tier],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,  # an answer that is no JSON says what went wrong
-                env={},
-                start_new_session=True,  # an interrupt from the keyboard is for us
-            )
+            self.process, self.noise = start(command)
         except OSError as error:
             raise Broken(f"it cannot be started: {error.strerror}") from None
         try:
@@ -54,14 +69,26 @@ class Warden:
     def run(self, program: bytes, seconds: float, memory: int) -> dict[str, str]:
         """Run a program and return the reason and the detail of its verdict."""
         request = {"length": len(program), "seconds": seconds, "memory": memory}
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n" + program)
-            self.process.stdin.flush()
-        except OSError:
-            raise Broken("its process ended") from None
+        self._send(json.dumps(request).encode() + b"\n" + program, PATIENCE)
         verdict: dict[str, str] = self._answer(LONGEST * (3 * seconds + 1) + PATIENCE)
         return verdict
+
+    def _send(self, request: bytes, seconds: float) -> None:
+        """Write a request, which is longer than a pipe holds if nobody reads it."""
+        assert self.process.stdin is not None
+        sink = self.process.stdin.fileno()
+        os.set_blocking(sink, False)
+        rest = memoryview(request)
+        poll = select.poll()
+        poll.register(sink, select.POLLOUT)
+        deadline = time.monotonic() + seconds
+        while rest:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise Broken(f"it took no program within {seconds:.0f} s", passing=True)
+            try:
+                rest = rest[os.write(sink, rest) :]
+            except OSError:
+                raise self._ended() from None
 
     def _answer(self, seconds: float) -> Any:
         assert self.process.stdout is not None
@@ -72,7 +99,7 @@ class Warden:
         line = b""
         while not line.endswith(b"\n"):
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise Broken(f"it did not answer within {seconds:.0f} s")
+                raise Broken(f"it did not answer within {seconds:.0f} s", passing=True)
             more = os.read(source, 1 << 16)
             if not more:
                 break
@@ -80,24 +107,70 @@ class Warden:
         try:
             answer = json.loads(line)
         except ValueError:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(1)
-            self.process.kill()
-            line += self.process.stdout.read()
-            said = line.decode("utf-8", "replace").strip().splitlines() or ["its process ended"]
-            raise Broken(said[-1]) from None
+            raise self._ended(line) from None
         if "error" in answer:
             raise Broken(" ".join(answer["error"].split()))
         return answer
 
-    def close(self) -> None:
-        """End the process; a program that still runs is killed with it."""
-        self.process.kill()
+    def _ended(self, line: bytes = b"") -> Broken:
+        """Return why it gives no answer but perhaps this line: by its last words, if any."""
+        self.close()
+        status = self.process.returncode
+        if not line and (status < 0 or status > 128):  # a signal, also where it is handed on
+            return Broken("its process was killed", passing=True)
+        said = f"{line.decode('utf-8', 'replace')}\n{self.said}".strip().splitlines()
+        return Broken(said[-1]) if said else Broken("its process ended", passing=True)
+
+    def dismiss(self) -> None:
+        """Tell the process to end: there are no more requests, and nobody hears its answers."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            with contextlib.suppress(OSError):  # what was not sent any more
-                pipe.close()
-        self.process.wait()
+            pipe.close()
+
+    def close(self) -> None:
+        """End the process, and with it a program that still runs.
+
+        It ends by itself, for then it has waited for its own children: PID 1, which orphans are
+        left to, waits for none in many a container.
+        """
+        if self.process.returncode is not None:
+            return
+        self.dismiss()
+        self._signal(signal.SIGCONT)  # one that was stopped would not hear of it
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+        with self.noise:
+            self.noise.seek(max(0, os.fstat(self.noise.fileno()).st_size - 4096))
+            self.said = self.noise.read().decode("utf-8", "replace")
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):  # gone, where the caller ignores SIGCHLD
+            os.killpg(self.process.pid, number)
+
+
+def start(command: list[str]) -> tuple[subprocess.Popen[bytes], FileIO]:
+    """Start a process; return it and the file of what it says beside its answers.
+
+    No pipe, which would be full one day; and not among the answers, which a warning would spoil.
+    """
+    noise = FileIO(os.memfd_create("noise"))
+    try:
+        process = subprocess.Popen(
+            command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            env={},
+            start_new_session=True,  # an interrupt from the keyboard is for us
+        )
+    except OSError:
+        noise.close()
+        raise
+    return process, noise
 
 
 def prefix(tier: Tier) -> list[str]:
@@ -117,9 +190,10 @@ def view() -> tuple[str, ...]:
     """Return bubblewrap's arguments: a file tree of the system and this Python alone, read-only.
 
     No ``--die-with-parent``: it means the thread that started it, and a pool's threads come and go.
-    The warden ends when its requests do.
+    The warden ends when its requests do. It is PID 1 in there, for bubblewrap does not wait for one
+    of its own; no ``--new-session``, for it is started in one, and its group is to stay one.
     """
-    options = ["--unshare-all", "--new-session", "--cap-drop", "ALL", "--clearenv"]
+    options = ["--unshare-all", "--as-pid-1", "--cap-drop", "ALL", "--clearenv"]
     python = os.path.realpath(sys.base_prefix)
     for folder in ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", python):
         options += ["--ro-bind-try", folder, folder]
