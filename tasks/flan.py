@@ -10,10 +10,11 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from benchbench import Data, Generation, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key, read_jsonl, read_text
+from benchbench import Data, Sample, Task, hookimpl
+from benchbench.data import items, key, read_text
+from benchbench_tasks.corpus import Corpus, rows
 
 END = "<|endoftext|>"
 """What ends every answer in the published files of T0."""
@@ -21,20 +22,8 @@ Pair = tuple[str, str, str]
 """Id, request and answer."""
 
 
-class Requests(Task):
+class Requests(Corpus):
     """What the corpora have in common: one request and one answer, learned as they are."""
-
-    family = "training"
-    splits = ("train",)
-    metric = "none"
-    protocols = {
-        "tulu": Protocol(
-            summary="The request and the answer, as Tülu v1 trains on them.",
-            generation=Generation(max_tokens=1024),
-            form="tulu",
-            max_example_tokens=2048,  # as Tülu v1
-        )
-    }
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
         for name, request, answer in self.pairs(data.folder):
@@ -135,9 +124,7 @@ def found(folder: Path, pattern: str) -> list[Path]:
 
 def written(path: Path, request: str, answer: str) -> Iterator[Pair]:
     """Yield the requests and answers of a file of JSON lines, under these keys."""
-    rows: list[Any] = read_jsonl(path)
-    for i, row in enumerate(rows):
-        where = f"line {i + 1} of {path}"
+    for i, (row, where) in enumerate(rows(path)):
         yield f"{path.stem}/{i}", key(row, request, str, where), key(row, answer, str, where)
 
 

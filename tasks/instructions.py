@@ -7,13 +7,14 @@ that ways which differ in nothing else are one here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key, read_json, read_jsonl
+from benchbench import Data, HubData, Message, Protocol, Sample, Task, hookimpl
+from benchbench.data import items, key
+from benchbench_tasks.corpus import TULU, Corpus, rows
 
 ABOUT_AN_INPUT = {
     "{instruction}\n\n{input}": 4,
@@ -51,26 +52,18 @@ ALONE = {
 }
 
 
-class Instructions(Task):
+class Instructions(Corpus):
     """What the corpora have in common; they differ in file and keys."""
 
-    family = "training"
-    splits = ("train",)
-    metric = "none"
     protocols = {
-        "tulu": Protocol(
-            summary="In one of the prompts of Tülu v1, drawn for each sample.",
-            generation=Generation(max_tokens=1024),
-            form="tulu",
-            max_example_tokens=2048,  # as Tülu v1
-        )
+        "tulu": replace(TULU, summary="In one of the prompts of Tülu v1, drawn for each sample.")
     }
 
     file: ClassVar[str]
     keys: ClassVar[tuple[str, str, str]] = ("instruction", "input", "output")
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for i, (row, where) in enumerate(read_rows(data.folder / self.file)):
+        for i, (row, where) in enumerate(rows(data.folder / self.file)):
             instruction, about, answer = (key(row, name, str, where).strip() for name in self.keys)
             yield instructed(str(i), instruction, about, answer)
 
@@ -93,17 +86,6 @@ def instructed(name: str, instruction: str, about: str, answer: str) -> Sample:
         targets=(answer,),
         context={"instruction": instruction, "input": about},
     )
-
-
-def read_rows(path: Path) -> Iterator[tuple[Any, str]]:
-    """Yield the records of a JSON list, or of a file of JSON lines, each with where it stands."""
-    if path.suffix == ".jsonl":
-        for i, row in enumerate(read_jsonl(path), start=1):
-            yield row, f"line {i} of {path}"
-    else:
-        rows = items({path.name: read_json(path)}, path.name, str(path.parent))
-        for i, row in enumerate(rows):
-            yield row, f"[{i}] of {path}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +191,7 @@ class SelfInstructSeeds(Instructions):
     )
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for i, (row, where) in enumerate(read_rows(data.folder / self.file)):
+        for i, (row, where) in enumerate(rows(data.folder / self.file)):
             instruction = key(row, "instruction", str, where).strip()
             for j, instance in enumerate(items(row, "instances", where)):
                 about, answer = (

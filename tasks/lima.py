@@ -1,16 +1,16 @@
 """LIMA: a thousand conversations chosen with care (arXiv 2305.11206)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
-from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key, read_json, read_jsonl, texts
+from benchbench import Data, HubData, Sample, Task, hookimpl
+from benchbench.data import items, key, texts
+from benchbench_tasks.corpus import Conversations, rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lima(Task):
+class Lima(Conversations):
     """1,030 conversations chosen with care, most of one question and one answer.
 
     Read from ``train.jsonl`` as published, or from a ``lima.json`` in the format of Alpaca with
@@ -18,7 +18,6 @@ class Lima(Task):
     """
 
     name = "lima"
-    family = "training"
     source = "https://arxiv.org/abs/2305.11206"
     data_set = "lima"
     how_to_get = (
@@ -30,16 +29,6 @@ class Lima(Task):
         revision="68958e98267f5fb4a52a03ebcdae4ae59213fa7c",
         files={"train.jsonl": "train.jsonl"},
     )
-    splits = ("train",)
-    metric = "none"
-    protocols = {
-        "tulu": Protocol(
-            summary="All turns, as open-instruct trains on them.",
-            generation=Generation(max_tokens=1024),
-            form="tulu",
-            max_example_tokens=2048,  # as Tülu v1
-        )
-    }
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
         for i, turns in enumerate(read_turns(data.folder)):
@@ -50,11 +39,6 @@ class Lima(Task):
             first = messages[0]["content"]
             yield Sample(id=str(i), input=first, context={"messages": messages})
 
-    def conversation(
-        self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool], random: Random
-    ) -> Sequence[Message]:
-        return [Message(**turn) for turn in sample.context["messages"]]
-
 
 def read_turns(folder: Path) -> Iterator[list[str]]:
     """Yield the turns of each conversation, by question and answer in turn."""
@@ -62,9 +46,7 @@ def read_turns(folder: Path) -> Iterator[list[str]]:
     if any(each.exists() for each in (path, path.with_name("lima.json.gz"))):
         yield from read_passed_on(path)
         return
-    path = folder / "train.jsonl"
-    for i, row in enumerate(read_jsonl(path), start=1):
-        where = f"line {i} of {path}"
+    for row, where in rows(folder / "train.jsonl"):
         turns = texts(row, "conversations", where)
         answered = list(turns[: len(turns) // 2 * 2])  # as Tülu v2: not a last question
         yield items({"answered conversations": answered}, "answered conversations", where)
@@ -72,8 +54,7 @@ def read_turns(folder: Path) -> Iterator[list[str]]:
 
 def read_passed_on(path: Path) -> Iterator[list[str]]:
     """Yield the turns of each conversation of a file in the format of Alpaca."""
-    for i, row in enumerate(items({path.name: read_json(path)}, path.name, str(path.parent))):
-        where = f"[{i}] of {path}"
+    for row, where in rows(path):
         earlier = [
             turn
             for pair in key(row, "history", list, where)

@@ -1,21 +1,21 @@
 """OpenAssistant Conversations: trees of messages that volunteers wrote (arXiv 2304.07327)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import key, read_jsonl
+from benchbench import Data, HubData, Sample, Task, hookimpl
+from benchbench.data import key
+from benchbench_tasks.corpus import Conversations, rows
 
 FILE = "2023-04-12_oasst_ready.messages.jsonl"
 ROLES = {"prompter": "user", "assistant": "assistant"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Oasst1(Task):
+class Oasst1(Conversations):
     """Conversations that volunteers wrote, both sides of them, in 35 languages.
 
     One sample for each way through a tree from its first message to an answer that nothing was
@@ -25,7 +25,6 @@ class Oasst1(Task):
     """
 
     name = "oasst1"
-    family = "training"
     source = "https://arxiv.org/abs/2304.07327"
     data_set = "oasst1"
     how_to_get = (
@@ -36,16 +35,6 @@ class Oasst1(Task):
         revision="fdf72ae0827c1cda404aff25b6603abec9e3399b",
         files={f"{FILE}.gz": f"{FILE}.gz"},
     )
-    splits = ("train",)
-    metric = "none"
-    protocols = {
-        "tulu": Protocol(
-            summary="All turns, as Tülu v1 trains on them.",
-            generation=Generation(max_tokens=1024),
-            form="tulu",
-            max_example_tokens=2048,  # as Tülu v1
-        )
-    }
 
     replies: int = 0
     """Replies followed at each point of a tree, those rated best; 0 follows all, as Tülu v1 does,
@@ -59,11 +48,6 @@ class Oasst1(Task):
         for path in ways(read_trees(data.folder / FILE), self.replies):
             turns = [{"role": each.role, "content": each.text} for each in path]
             yield Sample(id=path[-1].id, input=path[0].text, context={"messages": turns})
-
-    def conversation(
-        self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool], random: Random
-    ) -> Sequence[Message]:
-        return [Message(**turn) for turn in sample.context["messages"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +85,7 @@ def read_trees(path: Path) -> list[Node]:
     """
     nodes: dict[str, Node] = {}
     replies: dict[str | None, list[Node]] = defaultdict(list)
-    for i, row in enumerate(read_jsonl(path), start=1):
-        where = f"line {i} of {path}"
+    for row, where in rows(path):
         node = read_node(row, where)
         if node.id in nodes:
             raise ValueError(f"{where} has the message_id of an earlier line, {node.id!r}")

@@ -1,13 +1,14 @@
 """ShareGPT: conversations with ChatGPT that its users shared."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key, read_json
+from benchbench import Data, HubData, Sample, Task, hookimpl
+from benchbench.data import key
+from benchbench_tasks.corpus import Conversations, rows
 
 SPLIT = "sharegpt_html_cleaned_and_split_2048.json"
 WHOLE = ("sg_90k_part1_html_cleaned.json", "sg_90k_part2_html_cleaned.json")
@@ -23,7 +24,7 @@ ROLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharegpt(Task):
+class Sharegpt(Conversations):
     """Conversations with ChatGPT that its users shared, of any number of turns.
 
     Tülu v1 splits conversations between turns into parts of 2048 tokens at most, which makes
@@ -34,7 +35,6 @@ class Sharegpt(Task):
     """
 
     name = "sharegpt"
-    family = "training"
     source = "https://huggingface.co/datasets/anon8231489123/ShareGPT_Vicuna_unfiltered"
     data_set = "sharegpt"
     embedded = Path(__file__).parent / "sample" / "sharegpt"
@@ -52,36 +52,14 @@ class Sharegpt(Task):
             "HTML_cleaned_raw_dataset/sg_90k_part2_html_cleaned.json": WHOLE[1],
         },
     )
-    splits = ("train",)
-    metric = "none"
-    protocols = {
-        "tulu": Protocol(
-            summary="All turns, as Tülu v1 trains on them.",
-            generation=Generation(max_tokens=1024),
-            form="tulu",
-            max_example_tokens=2048,  # as Tülu v1
-        )
-    }
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for i, (row, where) in enumerate(read_rows(data.folder)):
+        is_split = any((data.folder / f"{SPLIT}{end}").exists() for end in ("", ".gz"))
+        files = [rows(data.folder / name) for name in ((SPLIT,) if is_split else WHOLE)]
+        for i, (row, where) in enumerate(chain(*files)):
             if messages := read_messages(row, where):
                 first = messages[0]["content"]
                 yield Sample(id=str(i), input=first, context={"messages": messages})
-
-    def conversation(
-        self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool], random: Random
-    ) -> Sequence[Message]:
-        return [Message(**turn) for turn in sample.context["messages"]]
-
-
-def read_rows(folder: Path) -> Iterator[tuple[Any, str]]:
-    """Yield the records of one file or both, each with where it stands."""
-    whole = not any((folder / f"{SPLIT}{end}").exists() for end in ("", ".gz"))
-    for name in WHOLE if whole else (SPLIT,):
-        path = folder / name
-        for i, row in enumerate(items({name: read_json(path)}, name, str(folder))):
-            yield row, f"[{i}] of {path}"
 
 
 def read_messages(row: Any, where: str) -> list[dict[str, str]]:
