@@ -16,7 +16,8 @@ def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **o
     if targets is not None:
         linear_layers(model, targets)  # its error says which layers there are
         options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
-    return peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", **options))
+    task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
+    return peft.get_peft_model(model, getattr(peft, kind)(task_type=task, **options))
 
 
 def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchbench.engines import Completion, Engine, Request
-from benchbench.errors import BenchbenchError
+from benchbench.errors import BenchbenchError, described
 from benchbench.plan import TaskSplit
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
@@ -161,7 +161,7 @@ def scored_rows(
 def _unscored(job: Job, index: int, error: Exception) -> str:
     return (
         f"{job.run.label}: task {job.split.task.name} cannot score sample "
-        f"{job.split.samples[index].id!r} ({type(error).__name__}: {error}); it counts as missing"
+        f"{job.split.samples[index].id!r} ({described(error)}); it counts as missing"
     )
 
 

@@ -30,7 +30,6 @@ REQUIRED = ("title", "model", "tasks", "seeds", "method", "engine")
 class Board:
     """A protocol and its entries."""
 
-    name: str
     title: str
     engine: str
     grid: Grid
@@ -49,7 +48,6 @@ def read_board(folder: Path) -> Board:
         raise BoardError(f"{str(path)!r} is not valid TOML: {error}.") from error
     _check_keys(path, text)
     return Board(
-        name=folder.resolve().name,
         title=text["title"],
         engine=text["engine"],
         grid=Grid(

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import shlex
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
@@ -38,10 +39,9 @@ def find_data(task: Task | type[Task], root: Path | None) -> Data:
         return _find_in(root, task)
     if task.embedded is not None and task.embedded.is_dir():
         return Data(name=task.data_set, folder=task.embedded, source="sample")
-    folder = f"DIR/{task.data_set}"
     raise DataError(
         f"no sample of data set {task.data_set!r} comes with benchbench; "
-        f"{_how_to_get(task, folder)}, then pass --data DIR or set BENCHBENCH_DATA=DIR."
+        f"{how_to_get(task)}, then pass --data DIR or set BENCHBENCH_DATA=DIR."
     )
 
 
@@ -49,7 +49,7 @@ def _find_in(root: Path, task: Task | type[Task]) -> Data:
     folder = root / task.data_set
     if folder.is_dir():
         return Data(name=task.data_set, folder=folder, source="folder")
-    get = f"{_how_to_get(task, str(folder))}, or name another root with --data DIR"
+    get = f"{how_to_get(task, root)}, or name another root with --data DIR"
     if not root.is_dir():
         raise DataError(f"the data root {root} is not a folder; {get}.")
     there = ", ".join(sorted(each.name for each in root.iterdir() if each.is_dir())) or "none"
@@ -59,7 +59,16 @@ def _find_in(root: Path, task: Task | type[Task]) -> Data:
     )
 
 
-def _how_to_get(task: Task | type[Task], folder: str) -> str:
+def how_to_get(task: Task | type[Task], root: Path | None = None) -> str:
+    """Return how a data root gets a task's data: from the hub, or else by hand."""
+    if task.hub is None:
+        return by_hand(task, root)
+    return f"run: benchbench data get {task.name} --data {shlex.quote(str(root or 'DIR'))}"
+
+
+def by_hand(task: Task | type[Task], root: Path | None = None) -> str:
+    """Return how a data root gets a task's data without the hub."""
+    folder = f"{root or 'DIR'}/{task.data_set}"
     return task.how_to_get.replace("{folder}", folder) or f"put the data set into {folder}"
 
 
@@ -125,7 +134,7 @@ def present(
     if found == wanted or (found and data.source == "sample"):
         return found
     missing = ", ".join(name for name in wanted if name not in found)
-    instead = f", or ask for the others: {parameter}={'+'.join(found)}" if found else ""
+    instead = f", or take those that are there: {parameter}={'+'.join(found)}" if found else ""
     raise DataError(f"{data.folder} has no {missing}; get the data set again{instead}.")
 
 

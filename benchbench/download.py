@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchbench.data import by_hand
 from benchbench.errors import BadParameter, DataError, MissingExtra
-from benchbench.hub import first_line, unreachable
+from benchbench.hub import first_line, quiet, unreachable
 from benchbench.plan import read_split
 from benchbench.registry import Registry
-from benchbench.specs import TaskSpec
-from benchbench.task import HubData, Split, Task
+from benchbench.specs import Split, TaskSpec
+from benchbench.task import HubData, Task
 
 PART = ".part"
 """Data root within a data root: what is not yet whole."""
@@ -42,9 +43,10 @@ class Contents:
 
 def read_contents(spec: TaskSpec, registry: Registry, root: Path | None) -> dict[Split, Contents]:
     """Read a task's samples; raises DataError for whatever is wrong with them."""
-    spec = registry.resolve_task(spec)
-    splits = registry.task(spec).splits
-    found = {split: read_split(registry, spec, split, root) for split in splits}
+    # The others are drawn from these by the task's parameters.
+    splits: list[Split] = [s for s in registry.task(spec).splits if s in ("train", "test")]
+    specs = {split: registry.resolve_task(replace(spec, split=split)) for split in splits}
+    found = {split: read_split(registry, each, root) for split, each in specs.items()}
     return {split: Contents(len(s.samples), s.data.digest) for split, s in found.items()}
 
 
@@ -69,7 +71,8 @@ def fetch(
                 "data set again."
             )
         say(f"{task.name}: {len(hub.files)} files of {hub.repository} at {hub.revision}")
-        originals = {path: _download(task, hub, path) for path in hub.files}
+        otherwise = by_hand(task, root)
+        originals = {path: _download(hub, path, otherwise) for path in hub.files}
         new = part / task.data_set
         try:
             write_files(hub, originals, new)
@@ -131,19 +134,21 @@ def _part(root: Path) -> Iterator[Path]:
         ) from error
 
 
-def _download(task: Task, hub: HubData, path: str) -> Path:
+def _download(hub: HubData, path: str, otherwise: str) -> Path:
     """Return a file of the hub at its place in the hub's cache.
 
     What is there is not fetched again, so that a command that was killed goes on at the next file.
+    ``otherwise`` is how to get the data without the hub.
     """
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise MissingExtra("huggingface_hub", "data") from error
     try:
-        return Path(
-            hf_hub_download(hub.repository, path, repo_type="dataset", revision=hub.revision)
-        )
+        with quiet():
+            return Path(
+                hf_hub_download(hub.repository, path, repo_type="dataset", revision=hub.revision)
+            )
     except Exception as error:  # networks and hubs fail in more ways than there are classes
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             from huggingface_hub import constants
@@ -152,10 +157,10 @@ def _download(task: Task, hub: HubData, path: str) -> Path:
                 f"{path} of {hub.repository} does not fit into the hub's cache "
                 f"({constants.HF_HUB_CACHE}: {error.strerror}); make room, or set HF_HOME."
             ) from error
-        raise DataError(_why_not_fetched(task, hub, path, error)) from error
+        raise DataError(_why_not_fetched(hub, path, error, otherwise)) from error
 
 
-def _why_not_fetched(task: Task, hub: HubData, path: str, error: Exception) -> str:
+def _why_not_fetched(hub: HubData, path: str, error: Exception, otherwise: str) -> str:
     from huggingface_hub import errors
 
     where = f"data set {hub.repository!r}"
@@ -165,22 +170,14 @@ def _why_not_fetched(task: Task, hub: HubData, path: str, error: Exception) -> s
             f"{hub.repository}, then set HF_TOKEN to a token of that account."
         )
     if isinstance(error, errors.RepositoryNotFoundError):
-        return f"there is no {where} on the hub, or HF_TOKEN may not see it; {by_hand(task)}."
+        return f"there is no {where} on the hub, or HF_TOKEN may not see it; {otherwise}."
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"{where} has no revision {hub.revision} on the hub; {by_hand(task)}."
+        return f"{where} has no revision {hub.revision} on the hub; {otherwise}."
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return (
-            f"{path} of {where} is not on this machine and the hub {unreachable()} {by_hand(task)}."
-        )
+        return f"{path} of {where} is not on this machine and the hub {unreachable()} {otherwise}."
     if isinstance(error, errors.EntryNotFoundError):
-        return f"{where} has no file {path} at {hub.revision}; {by_hand(task)}."
+        return f"{where} has no file {path} at {hub.revision}; {otherwise}."
     return f"{path} of {where} could not be fetched ({first_line(error)}); try again."
-
-
-def by_hand(task: Task | type[Task]) -> str:
-    """Return how to get a task's data without this command."""
-    folder = f"DIR/{task.data_set}"
-    return task.how_to_get.replace("{folder}", folder) or f"put the data into {folder}"
 
 
 def write_files(hub: HubData, originals: Mapping[str, Path], folder: Path) -> None:

@@ -18,7 +18,10 @@ BenchbenchError         the command line prints it without a traceback and exits
 """
 
 import difflib
-from collections.abc import Iterable
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class BenchbenchError(Exception):
@@ -102,3 +105,26 @@ class MissingExtra(BenchbenchError):
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(f"{need} is not installed; run: pip install 'benchbench[{extra}]'")
+
+
+def described(error: Exception, function: Callable[..., object] | None = None) -> str:
+    """Return what a stranger's code raised in one line: its kind, its text, and file and line.
+
+    Without a line of that code it is where ``function`` begins, whose result was refused.
+    """
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [(p, f.lineno) for f in frames if _is_strangers(p := Path(f.filename))]
+    # A library that it called may have raised, which says less than the last line of its own.
+    own = [(path, line) for path, line in lines if path.parent == lines[0][0].parent]
+    if not own and (code := getattr(function, "__code__", None)):
+        own = [(Path(code.co_filename), code.co_firstlineno)]
+    return f"{text}, in {own[-1][0]}, line {own[-1][1]}" if own else text
+
+
+def _is_strangers(path: Path) -> bool:
+    """Tell whether code is neither ours nor Python's own, below which packages may lie."""
+    standard = path.is_relative_to(sysconfig.get_path("stdlib"))
+    packages = {"site-packages", "dist-packages"} & set(path.parts)
+    ours = path.is_relative_to(Path(__file__).parent) or str(path).startswith("<")
+    return not ours and (not standard or bool(packages))

@@ -6,9 +6,11 @@ Only safetensors, JSON and tokenizer files are fetched or read, and no code of a
 import difflib
 import hashlib
 import json
+import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,10 +169,11 @@ def _fetch(hub_id: str, revision: str | None) -> tuple[Path, str]:
     except ImportError as error:
         raise MissingExtra("huggingface_hub", "train") from error
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED)))
+        with quiet():
+            found = snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED))
     except Exception as error:  # networks and hubs fail in more ways than there are classes
         raise ModelError(_why_not_fetched(hub_id, revision, error)) from error
-    return folder, folder.name
+    return Path(found), Path(found).name
 
 
 def _why_not_fetched(hub_id: str, revision: str | None, error: Exception) -> str:
@@ -199,6 +202,18 @@ def _why_not_fetched(hub_id: str, revision: str | None, error: Exception) -> str
             "with --model FOLDER."
         )
     return f"model {hub_id!r} could not be fetched ({first_line(error)}); try again."
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the hub's library from telling of each of its tries; we tell what came of them."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def unreachable() -> str:

@@ -117,6 +117,14 @@ def judge_missing(
                 f"({why.rstrip('.')}); mend that, and the same command again asks for them"
             )
             continue
+        verdicts = {order for judgement in good.values() for order in judgement.orders}
+        if None in verdicts and verdicts <= {None, 0.5}:  # answers that look the same are a tie
+            unjudged[each.result.run_id, label] = (
+                f"judge {judge.spec.model!r} named neither answer in any of {len(good)} "
+                "comparisons, so that it judged nothing; `benchbench judge check` tries it, and "
+                "--judge-set or another judge may help"
+            )
+            continue
         _write(each, own, good, row, store)
     return unjudged
 
@@ -153,7 +161,7 @@ def judged_comparisons(
             f"{str(folder)!r} holds no judged result; give the folder of one, RUN/tasks/KEY, which "
             "`benchbench run --judge …` wrote."
         )
-    split = read_split(registry, result.spec.task, "test", data_root)
+    split = read_split(registry, result.spec.task, data_root)
     rows = Store(folder.parents[2]).read_rows(result.run_id, result.spec)
     return [
         comparison(split.task, split.protocol, sample, row["outputs"], row["targets"])

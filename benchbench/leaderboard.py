@@ -210,7 +210,9 @@ def _noise(found: Sequence[TaskResult], reference: Sequence[TaskResult]) -> floa
 
 
 def _other_scores(found: Sequence[TaskResult]) -> dict[str, float]:
-    names = {s.metric for result in found for s in result.scores if s.metric != result.metric}
+    # Of those that every seed has: a mean over some would stand beside a score over all.
+    each = ({s.metric for s in result.scores if s.metric != result.metric} for result in found)
+    names = set.intersection(*each)
     return {
         name: mean(
             s.value for r in found for s in r.scores if (s.metric, s.mean) == (name, "micro")

@@ -48,7 +48,7 @@ class Mix:
             for component, task in zip(self.components, tasks, strict=True)
         ]
         params = {"seed": self.seed, "components": components}
-        return TaskSpec(name=self.name, protocol="mix", version=1, params=params)
+        return TaskSpec(name=self.name, protocol="mix", split="train", version=1, params=params)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,11 @@ class Drawn:
     """Which of the mix's components it is of: that task and its protocol render it."""
     sample: Sample
     """Its id begins with its component's label."""
+
+
+def find_mix(named: str, registered: Mapping[str, Mix]) -> Mix | None:
+    """Return the mix that a name or a TOML file's path stands for; None where it is neither."""
+    return read_mix(Path(named)) if named.endswith(SUFFIX) else registered.get(named)
 
 
 def read_mix(path: Path) -> Mix:

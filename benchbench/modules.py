@@ -172,27 +172,29 @@ def _adapted(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def block_ends(model: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield for each layer of a decoder: its path, and those of the linear layers that end its
-    attention and its feed-forward block.
+    """Yield for each layer of a model: its path, and those of the linear layers that end its
+    self-attention and its feed-forward block.
 
     Both end in their last linear layer that puts out the hidden size, in every architecture of
-    transformers that is known to us; ValueError where a layer has no such two.
+    transformers that is known to us; ValueError where a layer has no such two. Encoder-decoder
+    models have layers of both kinds, whose attention to themselves comes before cross-attention.
     """
     hidden = model.config.get_text_config().hidden_size
-    for path, layer in _decoder_layers(model):
+    for path, layer in _layers(model):
         linear = [
             name
             for name, child in layer.named_modules()
             if (sizes := _sizes(child)) and sizes[1] == hidden
         ]
-        attention = [name for name in linear if "att" in name.split(".")[0].lower()]
+        attention = [name for name in linear if "att" in _block(name).lower()]
+        own = [name for name in attention if _block(name) == _block(attention[0])]
         others = [name for name in linear if name not in attention]
-        if not attention or not others:
+        if not own or not others:
             raise ValueError(
                 f"{path} of {type(model).__name__} has no attention and feed-forward block of "
                 "linear layers, between which adapters are put"
             )
-        yield path, f"{path}.{attention[-1]}", f"{path}.{others[-1]}"
+        yield path, f"{path}.{own[-1]}", f"{path}.{others[-1]}"
 
 
 def layers_with_bias(model: Any) -> Iterator[tuple[str, int, int]]:
@@ -211,14 +213,33 @@ def layers_with_bias(model: Any) -> Iterator[tuple[str, int, int]]:
             yield path, len(bias), len(bias)
 
 
-def _decoder_layers(model: Any) -> list[tuple[str, Any]]:
+def _block(name: str) -> str:
+    """Return which part of a layer a path within it leads to; T5 numbers a layer's parts."""
+    parts = (part for part in name.split(".") if part != "layer" and not part.isdigit())
+    return next(parts)
+
+
+def _layers(model: Any) -> list[tuple[str, Any]]:
+    """Return the layers of a model, of an encoder-decoder model those of both stacks."""
+    config = model.config.get_text_config()
+    if not model.config.is_encoder_decoder:
+        return _stack(model, model, config.num_hidden_layers)
+    decoding = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+    return [
+        *_stack(model, model.get_encoder(), config.num_hidden_layers),
+        *_stack(model, model.get_decoder(), decoding),
+    ]
+
+
+def _stack(model: Any, part: Any, wanted: int) -> list[tuple[str, Any]]:
+    """Return the first list of so many layers in a part of a model, with their paths."""
     from torch.nn import ModuleList
 
-    wanted = model.config.get_text_config().num_hidden_layers
+    inside = set(part.modules())
     for path, module in model.named_modules():
-        if isinstance(module, ModuleList) and len(module) == wanted:
+        if module in inside and isinstance(module, ModuleList) and len(module) == wanted:
             return [(f"{path}.{number}", layer) for number, layer in enumerate(module)]
-    raise ValueError(f"{type(model).__name__} has no list of {wanted} decoder layers")
+    raise ValueError(f"{type(model).__name__} has no list of {wanted} layers")
 
 
 def _sizes(layer: Any) -> tuple[int, int] | None:

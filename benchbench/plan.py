@@ -1,15 +1,16 @@
 """What a request comes to: every default filled in, every sample read, nothing run yet."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from benchbench.data import digest_samples, find_data
-from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownName
+from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownName, described
 from benchbench.hub import FoundModel, find_model
 from benchbench.method import Method
-from benchbench.mix import SUFFIX, Mix, draw, read_mix
+from benchbench.mix import Mix, draw, find_mix
+from benchbench.profile import DEFAULTS
 from benchbench.registry import Registry, typed
 from benchbench.specs import (
     DataSpec,
@@ -18,11 +19,12 @@ from benchbench.specs import (
     RunSpec,
     TaskSpec,
     TrainSpec,
+    ValidationSpec,
     canonical,
 )
-from benchbench.task import Protocol, Sample, Split, Task
+from benchbench.task import Protocol, Sample, Task
 
-SETTABLE = tuple(f.name for f in fields(TrainSpec) if f.name not in ("task", "data"))
+SETTABLE = tuple(f.name for f in fields(TrainSpec) if f.name not in ("task", "data", "validation"))
 """What ``--set`` may change."""
 
 
@@ -61,10 +63,11 @@ class TrainingSet:
     """What runs are trained on: the samples of a task, or of the tasks of a mix."""
 
     spec: TaskSpec
-    """As a run states it: what only evaluation heeds is at its default."""
     data: DataSpec
     samples: tuple[tuple[TaskSplit, Sample], ...]
     """Each with the split whose task and protocol render it."""
+    validation: TaskSplit | None = None
+    """What checkpoints are chosen by, where the task holds samples out for that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +87,18 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     if not grid.tasks:
         raise BadParameter("no task is given; name one, such as --tasks super-ni.")
     named_tasks = [spec for named in grid.tasks for spec in registry.expand_task(named)]
-    tests = {canonical(spec): spec for spec in map(registry.resolve_task, named_tasks)}
+    for spec in named_tasks:
+        registry.resolve_task(spec)
     methods = [(registry.method(spec), spec) for spec in _with_base(grid.methods, registry)]
     named_training = None
     if grid.train_on or any(method.role != "base" for method, _ in methods):
         named_training = _training_named(grid.train_on, named_tasks, registry)
+    resolved = [registry.resolve_task(_as_trained(spec, named_training)) for spec in named_tasks]
+    tests = {canonical(spec): spec for spec in resolved}
     settings = _train_settings(grid.train)
     model = find_model(grid.model, registry.models)
     training = read_training(registry, named_training, data_root) if named_training else None
-    train = TrainSpec(task=training.spec, data=training.data, **settings) if training else None
+    train = _train_spec(training, settings) if training else None
     runs = [
         RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
         for named, spec in methods
@@ -102,24 +108,44 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
         model=model,
         runs=tuple({run.id: run for run in runs}.values()),
         training=training,
-        tests=tuple(read_split(registry, spec, "test", data_root) for spec in tests.values()),
+        tests=tuple(read_split(registry, spec, data_root) for spec in tests.values()),
     )
+
+
+def _as_trained(spec: TaskSpec, training: TaskSpec | Mix | None) -> TaskSpec:
+    """Return a task of which what was trained on is scored, as it was trained on."""
+    if spec.split not in ("in-task", "trained") or not isinstance(training, TaskSpec):
+        return spec
+    if spec.name != training.name:
+        return spec
+    return replace(spec, params={**training.params, **spec.params})
+
+
+def _train_spec(training: TrainingSet, settings: Mapping[str, Any]) -> TrainSpec:
+    """Return how to train; what chooses the checkpoint is stated whole."""
+    validation = None
+    if (held_out := training.validation) is not None:
+        kind = held_out.task.cluster
+        validation = ValidationSpec(
+            data=held_out.data,
+            groups=tuple(sorted({s.groups[kind] for s in held_out.samples} if kind else ())),
+            metric=held_out.metric,
+        )
+    return TrainSpec(task=training.spec, data=training.data, validation=validation, **settings)
 
 
 def _training_named(named: str, tasks: Sequence[TaskSpec], registry: Registry) -> TaskSpec | Mix:
     """Return the task, resolved, or the mix that is to be trained on."""
-    if named.endswith(SUFFIX):
-        return read_mix(Path(named))
-    if named in registry.mixes:
-        return registry.mixes[named]
+    if mix := find_mix(named, registry.mixes):
+        return mix
     if named:
         spec = TaskSpec.parse(named)
         if spec.name not in registry.tasks:
             raise UnknownName("task", spec.name, [*registry.tasks, *registry.mixes])
-        return registry.resolve_task(spec)
+        return registry.resolve_task(replace(spec, split="train"))
     for spec in tasks:
         if "train" in registry.task(spec).splits:
-            return registry.resolve_task(spec)
+            return registry.resolve_task(replace(spec, split="train"))
     raise BadParameter(
         f"{', '.join(spec.name for spec in tasks)} cannot be trained on; name with --train-on a "
         "task that can, such as super-ni (`benchbench list tasks` shows their splits)."
@@ -129,14 +155,18 @@ def _training_named(named: str, tasks: Sequence[TaskSpec], registry: Registry) -
 def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | None) -> TrainingSet:
     """Read what is to be trained on; raises DataError for whatever is wrong with it."""
     if isinstance(named, TaskSpec):
-        split = read_split(registry, named, "train", data_root)
-        samples = tuple((split, sample) for sample in split.samples)
-        return TrainingSet(spec=_trained_on(split), data=split.data, samples=samples)
+        split = read_split(registry, named, data_root)
+        return TrainingSet(
+            spec=split.spec,
+            data=split.data,
+            samples=tuple((split, sample) for sample in split.samples),
+            validation=_read_validation(registry, named, data_root),
+        )
     splits = []
     for component in named.components:
         try:
-            spec = registry.resolve_task(component.task)
-            splits.append(read_split(registry, spec, "train", data_root))
+            spec = registry.resolve_task(replace(component.task, split="train"))
+            splits.append(read_split(registry, spec, data_root))
         except BenchbenchError as error:
             raise DataError(
                 f"component {component.label!r} of mix {named.name!r}: {str(error).rstrip('.')}; a "
@@ -145,7 +175,7 @@ def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | N
     drawn = draw(named, [split.samples for split in splits])
     sample_data = any(split.data.source == "sample" for split in splits)
     return TrainingSet(
-        spec=named.spec([_trained_on(split) for split in splits]),
+        spec=named.spec([split.spec for split in splits]),
         data=DataSpec(
             source="sample" if sample_data else splits[0].data.source,
             digest=digest_samples(each.sample for each in drawn),
@@ -154,45 +184,52 @@ def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | N
     )
 
 
-def _trained_on(training: TaskSplit) -> TaskSpec:
-    """Return what a run says of its training task: what only evaluation heeds is at its default."""
-    unheeded = {
-        f.name: f.default
-        for f in fields(training.task)
-        if f.name in type(training.task).evaluation_only and f.default is not MISSING
-    }
-    return replace(training.spec, params={**training.spec.params, **unheeded})
+def _read_validation(
+    registry: Registry, training: TaskSpec, data_root: Path | None
+) -> TaskSplit | None:
+    """Read what a task holds out from its training; None where that is nothing."""
+    task = registry.task(training)
+    if "validation" not in task.splits or task.judged:
+        return None
+    return _read(registry, replace(training, split="validation"), data_root)
 
 
-def read_split(
-    registry: Registry, spec: TaskSpec, split: Split, data_root: Path | None
-) -> TaskSplit:
-    """Read one split of a resolved task; raises DataError for whatever is wrong with it."""
+def read_split(registry: Registry, spec: TaskSpec, data_root: Path | None) -> TaskSplit:
+    """Read the split that a resolved spec names; raises DataError for whatever is wrong with it."""
     task = registry.task(spec)
-    if split not in task.splits:
-        wanted = "--train-on a task to train on" if split == "train" else "--tasks one to score"
+    if spec.split not in task.splits:
+        wanted = "--train-on a task to train on" if spec.split == "train" else "--tasks one of them"
         raise BadParameter(
-            f"task {spec.name!r} has no {split} split, only {', '.join(task.splits)}; name with "
-            f"{wanted}."
+            f"task {spec.name!r} has no {spec.split} split, only {', '.join(task.splits)}; name "
+            f"with {wanted}."
         )
+    split = _read(registry, spec, data_root)
+    if split is None:
+        raise DataError(
+            f"the {spec.split} split of {spec.name!r} is empty; check the data set's split files, "
+            "and the task's parameters."
+        )
+    return split
+
+
+def _read(registry: Registry, spec: TaskSpec, data_root: Path | None) -> TaskSplit | None:
+    """Read a split; None where it is empty."""
+    task = registry.task(spec)
     data = find_data(task, data_root)
     protocol = registry.protocol(spec)
     try:
-        samples = tuple(task.samples(split, data))
-        if split == "test":
+        samples = tuple(task.samples(spec.split, data))
+        if spec.split == "test":
             samples = tuple(task.select(samples, protocol))
     except BenchbenchError:
         raise
     except Exception as error:  # a stranger's task may raise anything
         raise DataError(
-            f"the {split} split of {spec.name!r} in {str(data.folder)!r} cannot be read "
-            f"({type(error).__name__}: {error}); check the data set, or the task's plugin."
+            f"the {spec.split} split of {spec.name!r} in {str(data.folder)!r} cannot be read "
+            f"({described(error)}); check the data set, or the task's plugin."
         ) from error
     if not samples:
-        raise DataError(
-            f"the {split} split of {spec.name!r} in {str(data.folder)!r} is empty; "
-            "check the data set's split files."
-        )
+        return None
     _check_samples(task, samples)
     return TaskSplit(
         task=task,
@@ -252,4 +289,5 @@ def _train_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
             f"training has no setting {', '.join(unknown)}; it has: {', '.join(SETTABLE)}."
         )
     hints = get_type_hints(TrainSpec)
-    return {key: typed("training", key, value, hints[key]) for key, value in changes.items()}
+    given = {key: typed("training", key, value, hints[key]) for key, value in changes.items()}
+    return {**DEFAULTS[given.get("profile", TrainSpec.profile)], **given}

@@ -1,12 +1,14 @@
 """What a run would do: requests, tokens, and what the store has already. Writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from benchbench.answers import render
 from benchbench.engines import choose_engine, engine_spec
 from benchbench.hardware import precision
 from benchbench.judge.opening import check_judge
+from benchbench.memory import estimate_all
 from benchbench.plan import TaskSplit, make_plan
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import EngineSpec, RunRecord
@@ -24,20 +26,30 @@ IN_STORE = "in store"
 def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     """Return a row for each run and task of a request."""
     plan = make_plan(request.grid, registry, request.data_root, precision())
+    judged = request.judge is not None
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
     name, _ = choose_engine(request.engine, plan.model.folder)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model.folder)
-    prompts = {canonical(split.spec): render(split, renderer) for split in plan.tests}
+    prompts = {
+        canonical(split.spec): [*render(split, renderer), *further_turns(split, renderer)]
+        for split in plan.tests
+    }
     names = run_labels(plan)
     records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
+    estimates = estimate_all(plan, registry)
     return [
         _row(spec, records[spec.id], split, engine, request.store)
         | {
             "label": names[spec.id],
+            "train_on": spec.train.task.label if spec.train else "",
             "train_samples": len(plan.training.samples) if plan.training and spec.train else 0,
+            "memory": asdict(estimates[spec.id]) if spec.id in estimates else None,
+            "used_memory_bytes": _used(records[spec.id]),
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
+            # In both orders; answers that look the same, or that it knows, are not asked about.
+            "most_judge_requests": 2 * len(split.samples) if judged and split.task.judged else 0,
         }
         for spec in plan.runs
         for split in plan.tests
@@ -48,9 +60,22 @@ def _tokens(generation: Generation, prompts: Sequence[Prompt]) -> dict[str, int]
     """Count what the engine reads and may generate; a choice that is ranked is read."""
     new = sum(prompt.max_new_tokens for prompt in prompts if not prompt.choices)
     return {
+        "requests": len(prompts),
         "prompt_tokens": sum(len(prompt.tokens) for prompt in prompts),
         "most_new_tokens": new * generation.n,
     }
+
+
+def further_turns(split: TaskSplit, renderer: Renderer) -> Iterator[Prompt]:
+    """Yield the prompts that follow the first answers, as they are where all answers are empty."""
+    for sample in split.samples:
+        outputs = [""]
+        try:
+            while messages := split.task.next_turn(sample, split.protocol, outputs):
+                yield renderer.turn(messages, split.protocol)
+                outputs.append("")
+        except Exception:  # a stranger's task may raise anything; the run tells of it
+            continue
 
 
 def _row(
@@ -66,8 +91,12 @@ def _row(
         "evaluate": _evaluation(record, split, engine, store),
         "data": split.data.source,
         "engine": engine.name,
-        "requests": len(split.samples),
     }
+
+
+def _used(record: RunRecord | None) -> int | None:
+    """Return what training took in the end, by ``Cost.peak_memory_kind``."""
+    return record.cost.peak_memory_bytes if record and record.cost else None
 
 
 def _training(record: RunRecord | None) -> str:

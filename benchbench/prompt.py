@@ -8,13 +8,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchbench.errors import BenchbenchError, DataError, ModelError
+from benchbench.errors import BenchbenchError, DataError, ModelError, described
 from benchbench.task import Fits, Form, Message, Protocol, Sample, Task
+
+RENDERING = 1
+"""Raise it whenever the same messages would become other tokens."""
 
 VERY_LONG = 10**9
 LEARNED = 16
 """One position in so many is left to what a checkpoint may have learned before a prompt, so that
 all methods are given the same prompts."""
+
+READ = 1024
+"""Tokens that an encoder without positions of its own reads at most, and its decoder writes: T5
+sets no limit, and Tk-Instruct and the study (arXiv 2411.16775) have it read as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,9 @@ class Renderer:
     tokenizer: Any
     context: int
     """Longest sequence the model is given, in tokens."""
+    apart: bool = False
+    """Whether an encoder reads the prompt, apart from what a decoder writes: then each may take the
+    whole context, and the prompt ends in the end-of-sequence token as in pretraining."""
 
     @classmethod
     def of(cls, model: Path) -> "Renderer":
@@ -79,15 +89,19 @@ class Renderer:
                 "could not end; set eos_token in its tokenizer_config.json."
             )
         tokenizer.model_max_length = VERY_LONG  # it would warn of what is cut here
-        positions = getattr(config, "max_position_embeddings", None) or 2048
-        return cls(tokenizer, positions - positions // LEARNED)
+        apart = bool(config.is_encoder_decoder)
+        positions = getattr(config, "max_position_embeddings", None)
+        if apart and positions is None:
+            return cls(tokenizer, READ, apart)
+        positions = positions or 2048
+        return cls(tokenizer, positions - positions // LEARNED, apart)
 
     def prompt(self, task: Task, sample: Sample, protocol: Protocol) -> Prompt:
         """Render a sample's prompt within the protocol's limit and the model's context."""
         choices = sample.choices if task.ranked else ()
         longest = max((len(self._encode_text(text)) for text in choices), default=0)
         limit = self.prompt_limit(protocol)
-        if choices:
+        if choices and not self.apart:
             limit = min(limit, self.context - longest - 1)
         if limit < 1:
             raise DataError(
@@ -120,20 +134,23 @@ class Renderer:
         """Render a training sample; the reference is drawn by the sample's id, not by the run.
 
         The prompt and each answer are cut as in the evaluation; or under a protocol that has a
-        longest example, only the whole is, at its end.
+        longest example, only the whole is, at its end. An encoder-decoder model writes one answer:
+        of several, the last before which all that was said fits.
         """
         longest = min(self.context, protocol.max_example_tokens or self.context)
         limit, most = longest, longest
         if protocol.max_example_tokens is None:
             limit = self.prompt_limit(protocol)
-            most = min(protocol.generation.max_tokens, self.context // 2)
+            most = self._answer_limit(protocol)
             longest = min(self.context, limit + protocol.generation.max_tokens)
         if task.ranked:  # what is generated there says nothing of how long an answer may be
-            most = self.context // 2
+            most = self.context if self.apart else self.context // 2
         with _saying(task, sample):
             messages = task.conversation(
                 sample, protocol, self._fits(protocol, limit), Random(sample.id)
             )
+        if self.apart:
+            return self._pair(messages, _answers(messages, sample), protocol, limit, most)
         first, *others = _answers(messages, sample)
         prompt = self._prompt(messages[:first], protocol, limit)
         completion = self._answer(messages, first, protocol.form, most)
@@ -151,17 +168,45 @@ class Renderer:
         """Return the longest prompt in tokens.
 
         It leaves room for the completion; but in a model with a short context, prompt and
-        completion may take half of it each.
+        completion may take half of it each. What an encoder reads leaves all of it to the decoder.
         """
+        if self.apart:
+            return min(self.context, protocol.max_prompt_tokens or self.context)
         room = max(self.context - protocol.generation.max_tokens, self.context // 2)
         return min(room, protocol.max_prompt_tokens or room)
+
+    def _answer_limit(self, protocol: Protocol) -> int:
+        room = self.context if self.apart else self.context // 2
+        return min(protocol.generation.max_tokens, room)
+
+    def _pair(
+        self,
+        messages: Sequence[Message],
+        answers: Sequence[int],
+        protocol: Protocol,
+        limit: int,
+        most: int,
+    ) -> Example:
+        """Return what an encoder reads, and one answer for the decoder to write."""
+        fitting = (n for n in answers if len(self._encode(messages[:n], protocol.form)) <= limit)
+        answer = max(fitting, default=answers[0])
+        return Example(
+            prompt=self._prompt(messages[:answer], protocol, limit).tokens,
+            completion=tuple(self._answer(messages, answer, protocol.form, most)),
+        )
 
     def _prompt(self, messages: Sequence[Message], protocol: Protocol, limit: int) -> Prompt:
         tokens = self._encode(messages, protocol.form)
         truncated = len(tokens) > limit
-        if truncated:
+        if truncated and self.apart:  # the end of sequence stays
+            *tokens, end = tokens
+            kept = limit - 1
+            first = 0 if protocol.cut == "right" else len(tokens) - kept
+            tokens = [*tokens[first : first + kept], end]
+        elif truncated:
             tokens = tokens[:limit] if protocol.cut == "right" else tokens[-limit:]
-        most = min(protocol.generation.max_tokens, self.context - len(tokens))
+        room = self.context if self.apart else self.context - len(tokens)
+        most = min(protocol.generation.max_tokens, room)
         return Prompt(tokens=tuple(tokens), truncated=truncated, max_new_tokens=most)
 
     def _fits(self, protocol: Protocol, limit: int) -> Fits:
@@ -198,7 +243,12 @@ class Renderer:
     def _continuation(
         self, messages: Sequence[Message], form: Form, choice: str
     ) -> tuple[int, ...]:
-        """Return a choice's tokens, as they are when it stands behind the prompt."""
+        """Return a choice's tokens, as they are when it stands behind the prompt.
+
+        A decoder that does not go on with the prompt begins with the choice itself.
+        """
+        if self.apart:
+            return tuple(self._encode_text(choice.lstrip() or choice))
         text = self._text(messages, form)
         head, whole = self._encode_whole(text, form), self._encode_whole(text + choice, form)
         if whole[: len(head)] == head and len(whole) > len(head):
@@ -206,7 +256,8 @@ class Renderer:
         return tuple(self._encode_text(choice))
 
     def _encode(self, messages: Sequence[Message], form: Form) -> list[int]:
-        return self._encode_whole(self._text(messages, form), form)
+        tokens = self._encode_whole(self._text(messages, form), form)
+        return [*tokens, self.tokenizer.eos_token_id] if self.apart else tokens
 
     def _encode_whole(self, text: str, form: Form) -> list[int]:
         """Return the tokens of a text from its beginning, open at its end."""
@@ -265,7 +316,7 @@ def _saying(task: Task, sample: Sample) -> Iterator[None]:
     except Exception as error:
         raise DataError(
             f"task {task.name!r} cannot make the prompt of sample {sample.id!r} "
-            f"({type(error).__name__}: {error}); mend the task's plugin."
+            f"({described(error)}); mend the task's plugin."
         ) from error
 
 

@@ -47,17 +47,60 @@ class Cost:
     total_parameters: int
     """Parameters of the adapted model, counted after the optimizer was built."""
     trainable_parameters: int
+    trained_bytes: int | None = None
+    """Of the trained parameters in memory."""
+    saved_bytes: int | None = None
+    """Of everything that training may change, as an interrupted one keeps it, its optimizer's
+    state left out."""
+    packed: bool | None = None
+    """Whether samples shared rows; None where nothing was trained."""
+    processes: int = 1
+    """That trained together, one a device; times are wall times and energy is of all."""
     steps: int = 0
     train_tokens: int = 0
     """Tokens that went through the model in training, padding left out."""
     train_seconds: float | None = None
     """Step loop only: no imports, no data preparation, no saving."""
     step_seconds: float | None = None
-    """Median over the steps."""
+    """Median over the steps, the first few left out."""
+    tokens_per_second: float | None = None
+    """Train tokens, the first few steps left out."""
     peak_memory_bytes: int | None = None
+    """In training alone, of the process that held most: neither reading the model nor validation
+    nor export."""
     peak_memory_kind: Literal["cuda_allocated", "rss"] = "rss"
+    validation_seconds: float | None = None
+    validation_memory_bytes: int | None = None
+    """At most while validation samples were answered."""
+    energy_joules: float | None = None
+    """Of the card in the step loop, by NVML's counter."""
     final_loss: float | None = None
     """Mean over the last tenth of the steps."""
+    forgetting: float | None = None
+    """Rise of the loss on a fixed text that is none of the tasks', in nats a token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instability:
+    """Something that went wrong in a training, and when."""
+
+    kind: Literal["nan", "explosion", "collapse"]
+    """Loss or gradient not a number, which ends a training; loss above twice that of the untrained
+    model; validation below the untrained model, from a step on until the end."""
+    step: int
+    value: float | None = None
+    """Of the loss or the score; None where it is not a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which of a training's checkpoints was kept, and what that rests on."""
+
+    step: int
+    score: float
+    """On the validation samples, in [0, 1]."""
+    curve: Mapping[int, float]
+    """Step -> score; step 0 is the untrained model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +136,9 @@ class RunRecord:
     origin: PluginOrigin
     cost: Cost | None = None
     artefact: Artefact | None = None
+    selection: Selection | None = None
+    """None: the weights after the last step were kept."""
+    instabilities: tuple[Instability, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     created: str
     """UTC, ISO 8601."""
@@ -195,7 +241,8 @@ class ResultSpec:
     def key(self) -> str:
         """Name of the result's folder within its run."""
         plain = {k: v for k, v in asdict(self).items() if k not in JUDGED or self.judge}
-        return f"{self.task.label}-v{self.task.version}-{digest(plain, 8)}"
+        name = self.task.label.replace(":", ".")
+        return f"{name}-v{self.task.version}-{digest(plain, 8)}"
 
 
 @dataclass(frozen=True, kw_only=True)

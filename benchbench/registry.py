@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import pluggy
 
 from benchbench import hookspecs
-from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
+from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName, described
 from benchbench.method import Method
 from benchbench.mix import Mix
 from benchbench.model import Model
@@ -44,6 +44,7 @@ class BrokenPlugin:
 
     name: str
     cause: str
+    """What it raised, and the line of its file."""
 
     def __str__(self) -> str:
         return (
@@ -87,7 +88,7 @@ class Registry:
                 try:
                     manager.register(load(), name)
                 except Exception as error:  # a stranger's module may raise anything
-                    broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
+                    broken.append(BrokenPlugin(name, described(error)))
                     continue
                 origins[name] = _origin(name, door)
         if unknown := sorted(set(block) - seen):
@@ -147,23 +148,34 @@ class Registry:
         return MethodSpec(name=spec.name, version=method.version, params=params)
 
     def resolve_task(self, spec: TaskSpec) -> TaskSpec:
-        """Fill in the protocol and every parameter."""
+        """Fill in the protocol and every parameter; what its split does not heed, by default."""
         task = self.task(spec)
         protocol = spec.protocol or next(iter(task.protocols))
         self.protocol(replace(spec, protocol=protocol))
-        params = {f.name: getattr(task, f.name) for f in fields(task)}
-        return TaskSpec(name=spec.name, protocol=protocol, version=task.version, params=params)
+        unheeded = {"train": task.evaluation_only, "test": task.training_only}.get(spec.split, ())
+        params = {
+            f.name: f.default
+            if f.name in unheeded and f.default is not MISSING
+            else getattr(task, f.name)
+            for f in fields(task)
+        }
+        return replace(spec, protocol=protocol, version=task.version, params=params)
 
     def expand_task(self, spec: TaskSpec) -> list[TaskSpec]:
-        """Return the tasks that a name stands for: one, or those of a family that have a test."""
-        family = sorted(
-            name
-            for name, task in self.tasks.items()
-            if task.family == spec.name and "test" in task.splits
-        )
+        """Return the tasks that a name stands for: one, or those of a family that have its split.
+
+        Raises BadParameter where a family has none.
+        """
+        family = sorted(name for name, task in self.tasks.items() if task.family == spec.name)
         if spec.name in self.tasks or not family:
             return [spec]
-        return [replace(spec, name=name) for name in family]
+        found = [name for name in family if spec.split in self.tasks[name].splits]
+        if not found:
+            raise BadParameter(
+                f"the tasks of family {spec.name!r} have no {spec.split} split: "
+                f"{', '.join(family)}; name one with --train-on to train on it."
+            )
+        return [replace(spec, name=name) for name in found]
 
     def protocol(self, spec: TaskSpec) -> Protocol:
         """Return the protocol a resolved spec names; raises BadParameter."""
@@ -204,7 +216,7 @@ def _modules(
     try:
         package = door.load()
     except Exception as error:  # a stranger's module may raise anything
-        broken.append(BrokenPlugin(door.name, f"{type(error).__name__}: {error}"))
+        broken.append(BrokenPlugin(door.name, described(error)))
         return
     # Named as the user knows it: the entry point, or the module within the package.
     yield door.name, lambda: package
@@ -250,7 +262,7 @@ def _collect(
             for item in provided:
                 _check_item(kind, item)
         except Exception as error:  # a stranger's hook may raise anything
-            broken.append(BrokenPlugin(plugin, f"{type(error).__name__}: {error}"))
+            broken.append(BrokenPlugin(plugin, described(error, implementation.function)))
             continue
         for item in provided:
             if item.name in items:
@@ -278,16 +290,24 @@ def _check_item(kind: str, item: Any) -> None:
             raise TypeError(f"a hook for {kind}s gave {item!r}, which does not say its {fact}")
     if not a_value and (left := sorted(item.__abstractmethods__)):
         raise TypeError(f"a hook for {kind}s gave {item!r}, which lacks {', '.join(left)}")
-    if kind == "task" and (lacking := _unscored(item)):
-        raise TypeError(f"a hook for tasks gave {item!r}, which lacks {lacking}")
+    if kind == "task" and (wrong := _wrong_task(item)):
+        raise TypeError(f"a hook for tasks gave {item!r}, {wrong}")
 
 
-def _unscored(task: type[Task]) -> str | None:
-    """Return the method by which a task would have to score, where it has none."""
-    if "test" not in task.splits or task.judged:
-        return None
-    wanted = "score_choices" if task.ranked else "score"
-    return wanted if getattr(task, wanted) is getattr(Task, wanted) else None
+def _wrong_task(task: type[Task]) -> str | None:
+    """Say what is wrong with a task that could not be scored as it declares."""
+    if "test" in task.splits and not task.judged:
+        wanted = "score_choices" if task.ranked else "score"
+        if getattr(task, wanted) is getattr(Task, wanted):
+            return f"which lacks {wanted}"
+    one = task.judged or task.next_turn is not Task.next_turn
+    several = [name for name, p in task.protocols.items() if p.generation.n > 1]
+    if one and several:
+        return (
+            f"whose protocol {several[0]!r} draws several completions; a task that is judged or "
+            "has turns takes one, n=1"
+        )
+    return None
 
 
 def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:
@@ -321,4 +341,6 @@ def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
 
 
 def _type_name(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

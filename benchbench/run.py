@@ -105,7 +105,7 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         if request.retry_failed:
             _set_failed_aside(plan, store)
         _probe(plan, spec, store)
-        train_missing(plan, store, request.loaded, registry, reporter)
+        train_missing(plan, store, request.loaded, request.data_root, registry, reporter)
         runs = _records(plan, store)
         _tell_of_changed_files(runs, registry, reporter)
         refused = _evaluate_missing(plan, spec, runs, store, registry, reporter)

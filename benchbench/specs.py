@@ -8,12 +8,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from benchbench.errors import BadParameter
 
 Precision = Literal["float32", "bfloat16"]
 DataSource = Literal["sample", "folder"]
+Split = Literal["train", "validation", "test", "in-task", "trained"]
+"""Parts of a task's samples: to train on; to choose a checkpoint by; unseen; and of what was
+trained on, other instances of the same tasks (arXiv 2411.16775's traditional test), and the very
+same instances."""
+Profile = Literal["standard", "author-compat"]
+"""Named ways to train; ``benchbench.train.profiles`` says what they do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +58,31 @@ class TaskSpec:
     name: str
     protocol: str = ""
     """Empty until resolved: then the task's first protocol."""
+    split: Split = "test"
     version: int = 0
     """The task's; 0 until resolved."""
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "TaskSpec":
-        """Read ``super-ni@def-pos2:instances=20``."""
-        head, _, params = text.partition(":")
+        """Read ``super-ni@def-pos2:instances=20`` or ``super-ni:in-task,instances=20``."""
+        head, _, rest = text.partition(":")
         name, _, protocol = head.partition("@")
-        return cls(name=name.strip(), protocol=protocol.strip(), params=parse_pairs(params, text))
+        split, comma, params = rest.partition(",")
+        if split.strip() not in get_args(Split):
+            split, params = "test", f"{split}{comma}{params}"
+        return cls(
+            name=name.strip(),
+            protocol=protocol.strip(),
+            split=split.strip(),  # type: ignore[arg-type]
+            params=parse_pairs(params, text),
+        )
 
     @property
     def label(self) -> str:
-        return f"{self.name}@{self.protocol}"
+        """Return what it is called, as ``parse`` reads it; parameters are left out."""
+        split = "" if self.split in ("train", "test") else f":{self.split}"
+        return f"{self.name}@{self.protocol}{split}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +95,17 @@ class DataSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidationSpec:
+    """What the checkpoint to keep is chosen by: samples held out from training."""
+
+    data: DataSpec
+    groups: tuple[str, ...]
+    """Names of the tasks that are held out, sorted; empty where samples have no such groups."""
+    metric: str
+    """The primary one of the task's."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How to train; equal for all methods that are compared.
 
@@ -87,7 +115,17 @@ class TrainSpec:
 
     task: TaskSpec
     data: DataSpec
+    validation: ValidationSpec | None = None
+    """None: the weights after the last step are kept."""
+    profile: Profile = "standard"
+    """``standard``, or ``author-compat`` for what the study's code does otherwise."""
     epochs: float = 4.0
+    steps: int = 0
+    """Steps of the optimizer, whatever the number of samples; 0: as many as the epochs take."""
+    evaluations: int = 8
+    """Times that a run is scored on validation samples, evenly spread, the last at its end."""
+    packing: bool = True
+    """Whether samples share rows, where the method allows it and the model computes the same."""
     batch_size: int = 16
     """Samples a step of the optimizer sees."""
     gradient_accumulation: int = 1
@@ -96,10 +134,14 @@ class TrainSpec:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm; 0 clips nothing."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed twice instead of kept: less memory, a third slower."""
 
     def __post_init__(self) -> None:
         for name, allowed, good in (
             ("epochs", "above 0", self.epochs > 0),
+            ("steps", "0 or more", self.steps >= 0),
+            ("evaluations", "1 or more", self.evaluations >= 1),
             ("batch_size", "1 or more", self.batch_size >= 1),
             (
                 "gradient_accumulation",

@@ -8,9 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Literal
 
-from benchbench.specs import DataSource
+from benchbench.specs import DataSource, Split
 
-Split = Literal["train", "test"]
 Form = Literal["text", "chat", "tulu"]
 """How a conversation becomes text: its contents as they stand, by the model's chat template, or as
 Tülu and the study write it for any model: ``<|user|>``, new line, content, new line and so on
@@ -146,7 +145,7 @@ class Task(ABC):
     chance: ClassVar[float] = 0.0
     """What guessing scores on the primary metric."""
     splits: ClassVar[tuple[Split, ...]] = ("train", "test")
-    """What ``samples`` can give."""
+    """What ``samples`` can give; a ``validation`` split may be empty, and then chooses nothing."""
     ranked: ClassVar[bool] = False
     """Whether each sample's choices are ranked by likelihood, instead of generating."""
     judged: ClassVar[bool] = False
@@ -154,6 +153,9 @@ class Task(ABC):
     evaluation_only: ClassVar[tuple[str, ...]] = ()
     """Parameters that change what is evaluated and nothing of the training samples: runs that
     differ in them alone are the same run."""
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """Parameters that change nothing of the test samples: results that differ in them alone are
+    comparable."""
     cluster: ClassVar[str | None] = None
     """Kind of group whose members' errors go together; macro means are over these groups."""
 

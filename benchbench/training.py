@@ -1,7 +1,7 @@
 """Trains what a plan lacks, one run after the other, each in a process of its own."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchbench import train
@@ -9,52 +9,114 @@ from benchbench.errors import DataError
 from benchbench.evaluate import now
 from benchbench.leaderboard import labels
 from benchbench.plan import Plan, TrainingSet
-from benchbench.prompt import Example, Renderer
+from benchbench.profile import learns_padding
+from benchbench.prompt import RENDERING, Example, Renderer
 from benchbench.record import RunRecord
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
-from benchbench.specs import RunSpec
+from benchbench.specs import digest
 from benchbench.store import Store
+from benchbench.train import trackers
+
+EXAMPLES = ".examples"
+"""Folder of a store with tokenised samples; it may be deleted at any time."""
+
+KEPT = 4
+"""Files of tokenised samples that stay, the last ones used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What the processes that train load beside the installed plugins, and leave out."""
+    """What the processes that train load beside the installed plugins, and how many there are."""
 
     plugins: tuple[str, ...] = ()
     """Modules, or absolute paths of files."""
     no_plugins: tuple[str, ...] = ()
+    devices: int = 1
+    """Processes that share every step of a training, each on a device of its own."""
+    trackers: tuple[str, ...] = ()
+    """What they report to beside ``train.jsonl``, such as ``tensorboard``."""
 
 
 def train_missing(
-    plan: Plan, store: Store, loaded: Loaded, registry: Registry, reporter: Reporter
+    plan: Plan,
+    store: Store,
+    loaded: Loaded,
+    data_root: Path | None,
+    registry: Registry,
+    reporter: Reporter,
 ) -> None:
     """Train the runs that have no record yet, until somebody ends one."""
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
-    training = plan.training
-    digest = training.data.digest if training else ""
-    examples = store.folder / f".examples-{digest[:12]}.safetensors"
-    if training and any(spec.train for spec in missing):
-        renderer = Renderer.of(plan.model.folder)
-        train.write_examples(examples, _examples(training, renderer, reporter))
+    examples = None
+    if plan.training and any(spec.train for spec in missing):
+        examples = _tokenised(plan, plan.training, store, registry, reporter)
     names = run_labels(plan)
     for spec in missing:
-        record = _train_one(spec, names[spec.id], examples, plan, store, loaded, registry, reporter)
+        job = train.TrainJob(
+            spec=spec,
+            model=plan.model.folder,
+            examples=examples if spec.train else None,
+            folder=store.run_folder(spec.id),
+            origin=registry.origins["method", spec.method.name],
+            plugins=loaded.plugins,
+            no_plugins=loaded.no_plugins,
+            data_root=data_root,
+            devices=loaded.devices,
+            trackers=loaded.trackers,
+        )
+        record = _train_one(job, names[spec.id], registry, reporter)
         if record is None:
             break
         store.add_run(record)
         # From here on the record answers; what only an unfinished training needs can go.
-        shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
-    examples.unlink(missing_ok=True)
+        shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _examples(training: TrainingSet, renderer: Renderer, reporter: Reporter) -> list[Example]:
+def _tokenised(
+    plan: Plan, training: TrainingSet, store: Store, registry: Registry, reporter: Reporter
+) -> Path:
+    """Return the file of tokenised samples, made once for all that it depends on."""
+    filled = any(spec.train and learns_padding(spec.train) for spec in plan.runs)
+    origins = {
+        split.task.name: registry.origins["task", split.task.name] for split, _ in training.samples
+    }
+    key = digest(
+        {
+            "rendering": RENDERING,
+            "model": asdict(plan.model.spec),
+            "task": asdict(training.spec),
+            "data": asdict(training.data),
+            "origins": {name: asdict(origin) for name, origin in origins.items()},
+            "filled": filled,
+        },
+        length=16,
+    )
+    path = store.folder / EXAMPLES / f"{key}.safetensors"
+    if path.exists():
+        path.touch()
+        return path
+    train.write_examples(
+        path, _examples(training, Renderer.of(plan.model.folder), filled, reporter)
+    )
+    for old in sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)[
+        KEPT:
+    ]:
+        old.unlink()
+    return path
+
+
+def _examples(
+    training: TrainingSet, renderer: Renderer, filled: bool, reporter: Reporter
+) -> list[Example]:
     """Render what is trained on; what is cut so far that nothing is learned is left out."""
     samples = training.samples
     with reporter.bar("reading training samples", len(samples)) as update:
         found = []
         for number, (split, sample) in enumerate(samples, start=1):
-            found.append(renderer.example(split.task, sample, split.protocol))
+            example = renderer.example(split.task, sample, split.protocol)
+            longest = split.protocol.generation.max_tokens if filled else 0
+            found.append(fill_answer(example, renderer, longest))
             if number % 256 == 0 or number == len(samples):
                 update(number, len(samples), "")
     learned = [example for example in found if example.is_learned]
@@ -80,31 +142,33 @@ def run_labels(plan: Plan) -> dict[str, str]:
     }
 
 
+def fill_answer(example: Example, renderer: Renderer, longest: int) -> Example:
+    """Return a sample whose answer is as long as any may be, with padding that is learned."""
+    padding = renderer.tokenizer.pad_token_id or 0
+    room = min(longest, renderer.context - len(example.prompt)) - len(example.completion)
+    return replace(example, completion=(*example.completion, *[padding] * max(0, room)))
+
+
 def _train_one(
-    spec: RunSpec,
-    label: str,
-    examples: Path,
-    plan: Plan,
-    store: Store,
-    loaded: Loaded,
-    registry: Registry,
-    reporter: Reporter,
+    job: train.TrainJob, label: str, registry: Registry, reporter: Reporter
 ) -> RunRecord | None:
     """Train a run; None where somebody ended it, which says nothing of the method."""
-    job = train.TrainJob(
-        spec=spec,
-        model=plan.model.folder,
-        examples=examples if spec.train else None,
-        folder=store.run_folder(spec.id),
-        origin=registry.origins["method", spec.method.name],
-        plugins=loaded.plugins,
-        no_plugins=loaded.no_plugins,
-    )
+    spec = job.spec
     verb = "training" if spec.train else "measuring"
     with reporter.bar(f"{verb} {label}", 0) as update:
-        outcome = train.train(job, lambda p: update(p.step, p.steps, _loss(p.loss)))
+        outcome = train.train(job, lambda p: update(p.step, p.steps, _state(p)))
+    for failure in trackers.failures(job.work):
+        reporter.say(f"{label}: {failure}")
     if outcome.status != "done":
         reporter.say(f"{label}: {outcome.status}: {outcome.reason}")
+    if (kept := outcome.selection) and outcome.cost:
+        reporter.say(
+            f"{label}: weights of step {kept.step} of {outcome.cost.steps} are kept, which score "
+            f"{kept.score:.3f} on the validation samples (untrained {kept.curve[0]:.3f})"
+        )
+    for found in outcome.instabilities:
+        value = "not a number" if found.value is None else f"{found.value:.3f}"
+        reporter.say(f"{label}: {found.kind} at step {found.step} ({value})")
     if outcome.killed:
         reporter.say("the same command again goes on from here")
         return None
@@ -116,10 +180,15 @@ def _train_one(
         origin=registry.origins["method", spec.method.name],
         cost=outcome.cost,
         artefact=outcome.artefact,
+        selection=outcome.selection,
+        instabilities=outcome.instabilities,
         environment=outcome.environment,
         created=now(),
     )
 
 
-def _loss(value: float | None) -> str:
-    return "" if value is None else f"loss {value:.3f}"
+def _state(progress: train.Progress) -> str:
+    """Say how a training is doing."""
+    if progress.score is not None:
+        return f"validation {progress.score:.3f}"
+    return "" if progress.loss is None else f"loss {progress.loss:.3f}"

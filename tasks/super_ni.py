@@ -23,7 +23,7 @@ from string import punctuation
 from typing import Any
 
 from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key, read_json, read_names, texts
+from benchbench.data import DataError, items, key, read_json, read_names, texts
 from benchbench.metrics import exact_match, rouge_l
 
 DRAWN = 200
@@ -57,7 +57,9 @@ class SuperNI(Task):
     embedded = Path(__file__).parent / "sample" / "super-ni"
     how_to_get = "run: git clone https://github.com/allenai/natural-instructions {folder}"
     metric = "rouge_l"
+    splits = ("train", "validation", "test", "in-task", "trained")
     evaluation_only = ("instances",)
+    training_only = ("train_instances", "train_tasks", "validation_tasks", "validation_instances")
     cluster = "task"
     protocols = {
         "definition": tk_instruct("The definition alone, as in the study.", shots=0),
@@ -68,10 +70,20 @@ class SuperNI(Task):
     """First instances of each test task; the published numbers are on 100."""
     train_instances: int = 100
     """Instances of each training task, 1 to 100; a smaller number takes a part of a larger."""
+    train_tasks: int = 0
+    """Tasks to train on, drawn once for all seeds; a smaller number takes a part of a larger. 0
+    takes all that validation leaves."""
+    validation_tasks: int = 0
+    """Training tasks that are held out to choose a checkpoint by; the study's are 50."""
+    validation_instances: int = 100
+    """First instances of each validation task."""
 
     def __post_init__(self) -> None:
-        if self.instances < 1:
-            raise ValueError(f"instances is {self.instances}; it must be 1 or more")
+        for name, least in (("instances", 1), ("validation_instances", 1), ("train_tasks", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        if self.validation_tasks < 0:
+            raise ValueError(f"validation_tasks is {self.validation_tasks}; it must be 0 or more")
         if not 1 <= self.train_instances <= DRAWN // 2:
             raise ValueError(
                 f"train_instances is {self.train_instances}; it must lie in 1 to {DRAWN // 2}, as "
@@ -79,15 +91,39 @@ class SuperNI(Task):
             )
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        chosen = self._first if split == "test" else self._drawn
-        for name in read_names(data.folder / "splits" / "default" / f"{split}_tasks.txt"):
+        chosen = {
+            "train": lambda count: draw(count)[: self.train_instances],
+            "validation": lambda count: range(min(count, self.validation_instances)),
+            "test": lambda count: range(min(count, self.instances)),
+            "in-task": lambda count: self._held_out(count)[: self.instances],
+            "trained": lambda count: draw(count)[: self.train_instances][: self.instances],
+        }[split]
+        for name in self._tasks(split, data.folder / "splits" / "default"):
             yield from read_task(data.folder / "tasks" / f"{name}.json", chosen)
 
-    def _first(self, count: int) -> Iterable[int]:
-        return range(min(count, self.instances))
+    def _tasks(self, split: str, folder: Path) -> list[str]:
+        """Return the tasks of a split, in the order of their file."""
+        if split == "test":
+            return read_names(folder / "test_tasks.txt")
+        names = read_names(folder / "train_tasks.txt")
+        drawn = sorted(names)
+        Random(42).shuffle(drawn)
+        held_out, others = drawn[: self.validation_tasks], drawn[self.validation_tasks :]
+        if len(others) < max(1, self.train_tasks):
+            raise DataError(
+                f"{str(folder / 'train_tasks.txt')!r} names {len(names)} tasks, of which "
+                f"validation_tasks={self.validation_tasks} leaves {len(others)} and train_tasks is "
+                f"{self.train_tasks}; choose fewer."
+            )
+        wanted = held_out if split == "validation" else others[: self.train_tasks or None]
+        return [name for name in names if name in set(wanted)]
 
-    def _drawn(self, count: int) -> Iterable[int]:
-        return draw(count)[: self.train_instances]
+    def _held_out(self, count: int) -> list[int]:
+        """Return the instances of a training task that no training sees.
+
+        As in the study, none of a task that has too few, unless ``train_instances`` leaves some.
+        """
+        return draw(count)[DRAWN // 2 if count > DRAWN // 2 else self.train_instances :]
 
     def prompt(
         self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool]

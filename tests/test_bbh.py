@@ -69,8 +69,8 @@ def test_real_data_must_hold_every_subset_that_is_asked_for(tmp_path: Path) -> N
     data = write(tmp_path, *SUBSETS[2:])
     with pytest.raises(
         DataError,
-        match=r"has no boolean_expressions, causal_judgement; get the data set again, or ask for "
-        r"the others: subsets=date_understanding\+disambiguation_qa\+",
+        match=r"has no boolean_expressions, causal_judgement; get the data set again, or take "
+        r"those that are there: subsets=date_understanding\+disambiguation_qa\+",
     ):
         list(BBH().samples("test", data))
     task = BBH(subsets="word_sorting+navigate")

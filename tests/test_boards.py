@@ -1,5 +1,6 @@
 """The boards in the repository are what their records say, and records find their way to them."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_each_table_of_a_page_tells_of_its_own_task() -> None:
     task = replace(first.spec.task, name="shout", version=7)
     second = replace(second, spec=replace(second.spec, task=task))
     results = [first, second]
-    text = page("toys", "Toys", tables([run], results), results)
+    text = page("Toys", tables([run], results), results)
     echo, shout = text.split("## ")[1:]
     assert "n = 8" in echo and "task version 1," in echo
     assert "n = 12" in shout and "task version 7," in shout
@@ -65,8 +66,24 @@ def test_each_table_of_a_page_tells_of_its_own_task() -> None:
 def test_a_page_explains_comparisons_only_where_there_are_some() -> None:
     runs = [run_record("whole"), run_record("part")]
     results = [result(run, 0.5, 0.6) for run in runs]
-    assert "comparisons of the table (1)" in page("toys", "Toys", tables(runs, results), results)
-    assert "p-value" not in page("toys", "Toys", tables(runs, results[1:]), results[1:])
+    assert "comparisons of the table (1)" in page("Toys", tables(runs, results), results)
+    assert "p-value" not in page("Toys", tables(runs, results[1:]), results[1:])
+
+
+def test_the_page_names_a_command_that_builds_it_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [run_record("whole")]
+    results = [result(runs[0], 0.5, 0.6)]
+    text = page("Toys", tables(runs, results), results)
+    found = re.search("Built by `benchbench ([^`]*)` in this folder", text)
+    assert found is not None
+    board = tmp_path / "elsewhere"
+    shutil.copytree(BOARDS[0], board)
+    (board / "README.md").unlink()
+    monkeypatch.chdir(board)
+    benchbench(*found[1].split())
+    assert (board / "README.md").is_file()
 
 
 def test_there_is_a_board() -> None:

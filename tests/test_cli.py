@@ -97,6 +97,35 @@ def test_show_tells_parameters_and_source(command: Command) -> None:
     assert set(detail["protocols"]) == {"definition", "def-pos2"}
 
 
+def test_show_prints_lists_as_words_and_the_default_protocol(command: Command) -> None:
+    lines = command("show", "mt-bench").out.splitlines()
+    assert "splits: test" in lines
+    assert "  full = All questions, greedy. (default)" in lines
+    assert sum("(default)" in line for line in lines) == 1
+
+
+def test_show_reads_the_file_of_a_mix(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text('summary = "Both."\nseed = 3\n[components]\ndolly = 5\nlima = "all"\n')
+    out = command("show", str(path)).out
+    assert out.startswith("mix both\n") and "dolly = 5" in out and "seed: 3" in out
+    (detail,) = json.loads(command("show", str(path), "--json").out)
+    assert detail["components"] == {"dolly": 5, "lima": "all"}
+    one_sentence(command("show", "none.toml"), "cannot read 'none.toml'")
+    path.write_text("seed = 3\n")
+    one_sentence(command("show", str(path)), "lacks 'components'")
+
+
+def test_no_boards_say_where_they_are_looked_for(command: Command) -> None:
+    ended = command("list", "boards", "--json")
+    assert (ended.code, json.loads(ended.out)) == (0, [])
+    assert str(Path.cwd() / "leaderboards") in ended.err
+    Path("leaderboards", "mine").mkdir(parents=True)
+    Path("leaderboards", "mine", "board.toml").touch()
+    ended = command("list", "boards", "--json")
+    assert [row["name"] for row in json.loads(ended.out)] == ["mine"] and ended.err == ""
+
+
 def test_show_prints_no_local_path(command: Command) -> None:
     out = command("show", "nano").out + command("show", "nano", "--json").out
     assert "/" not in out.replace("n/a", "")
@@ -129,7 +158,9 @@ WRONG = {
     "range": (["--method", "lora:rank=0"], "rank is 0; it must be 1 or more"),
     "task parameter": (["--tasks", "super-ni:instances=0"], "instances"),
     "syntax": (["--method", "lora:rank"], "cannot read 'rank'"),
-    "setting": (["--set", "epoch=1"], "no setting epoch; it has: epochs"),
+    "setting": (["--set", "epoch=1"], "no setting epoch; it has: .*epochs"),
+    "several to train on": (["--train-on", "a", "--train-on", "b"], "given 2 times.*FILE.toml"),
+    "only to train on": (["--tasks", "training"], "alpaca, .*; name one with --train-on"),
     "seeds": (["--seeds", "one"], "--seeds is 'one'; it must be whole numbers"),
     "data": (["--data", "nowhere"], "nowhere"),
     "engine": (["--engine", "warp"], "'warp'"),
@@ -197,6 +228,19 @@ def test_wrong_data_names_file_and_key(name: str, command: Command, tmp_path: Pa
 def test_an_unwritable_output_folder(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one_sentence(command("run", "--out", str(tmp_path / "file" / "x")), "cannot write to .*--out")
+
+
+def test_ctrl_c_is_130_and_one_line_that_says_how_to_go_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchbench.run.run", interrupted)
+    assert command("run") == Ended(130, "", "stopped; the same command again goes on from here.\n")
+    monkeypatch.setattr("benchbench.cli.listing.entries", interrupted)
+    ended = command("list", "methods")
+    assert ended.code == 130 and "Traceback" not in ended.err
 
 
 def test_two_commands_on_one_store(command: Command, tmp_path: Path) -> None:

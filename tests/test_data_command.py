@@ -171,14 +171,29 @@ def test_of_a_family_what_can_be_fetched_is_and_the_rest_is_told(command, hub: T
         "gone": "failed",
         "words": "fetched",
     }
-    assert found["by-hand"]["get"] == "write words into DIR/by-hand"
+    assert found["by-hand"]["get"] == "write words into D/by-hand"
     assert "toys/gone" in found["gone"]["reason"]
     asked = len(hub.asked)
     again = rows(command("get", "wordy", "--data", "D", "--json")[1])
     assert again["words"]["state"] == "there already"
     assert not [path for path in hub.asked[asked:] if "toys/words" in path]
     out = command("get", "wordy", "--data", "D")[1]
-    assert "write words into DIR/by-hand" in out and "there already" in out
+    assert "write words into D/by-hand" in out and "there already" in out
+    *table, below = out.splitlines()
+    assert not any("toys/gone" in line for line in table)
+    assert below.startswith("gone: failed: there is no data set 'toys/gone' on the hub")
+
+
+def test_of_a_mix_every_component_is_fetched_or_told(command, hub: ToyHub) -> None:
+    Path("both.toml").write_text(
+        'seed = 1\n[components]\nwords = 1\n"words@say" = "all"\nby-hand = 2\n'
+    )
+    code, out, _ = command("get", "both.toml", "--data", "D", "--json")
+    states = {name: row["state"] for name, row in rows(out).items()}
+    assert code == 0 and states == {"words": "fetched", "by-hand": "not on the hub"}
+    found = rows(command("status", "tulu-v1", "--json")[1])
+    assert {"flan-v2", "cot", "sharegpt"} < set(found) and "words" not in found
+    assert "cannot read 'none.toml'" in refused(command("get", "none.toml", "--data", "D"))
 
 
 def test_wrong_requests_are_one_sentence_and_fetch_nothing(command, hub: ToyHub) -> None:
@@ -223,10 +238,33 @@ def test_status_tells_found_missing_broken_and_sample(command, hub: ToyHub) -> N
         "truthfulqa": "missing",
     }
     assert "cannot be read" in found["gone"]["reason"]
+    assert found["gone"]["get"] == ("move D/gone away, then run: benchbench data get gone --data D")
+    *table, below = command("status", "wordy", "--data", "D")[1].splitlines()
+    assert below.startswith("gone: broken: ") and "cannot be read" in below
+    assert not any("cannot be read" in line for line in table)
     code, out, _ = command("status", "words", "truthfulqa", "--json")
     states = {name: row["state"] for name, row in rows(out).items()}
     assert code == 0 and states == {"words": "missing", "truthfulqa": "sample"}
     assert "benchbench data get words --data DIR" in command("status", "words")[1]
+
+
+def test_status_of_a_data_root_that_is_none_is_one_sentence(command) -> None:
+    message = refused(command("status", "--data", "nowhere"))
+    assert "the data root 'nowhere' is not a folder" in message
+
+
+def test_a_run_and_the_status_name_the_same_source(
+    command, plugin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("D").mkdir()
+    for name in ("words", "by-hand"):
+        get = rows(command("status", name, "--data", "D", "--json")[1])[name]["get"]
+        run = ["run", "--method", "base", "--tasks", name, "--data", "D", "--plugin", plugin]
+        monkeypatch.setattr(sys, "argv", ["benchbench", *run])
+        monkeypatch.delitem(sys.modules, Path(plugin).stem, raising=False)
+        with pytest.raises(SystemExit):
+            main()
+        assert f"; {get}, or name another root" in capsys.readouterr().err
 
 
 def test_status_of_everything_that_comes_with_the_project(command) -> None:

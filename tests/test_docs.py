@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ import pytest
 import benchbench
 from benchbench import hookspecs
 from benchbench.board import read_board
+from benchbench.plan import SETTABLE
+from benchbench.record import Cost
 from benchbench.registry import Registry
+from benchbench.specs import TrainSpec
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -96,6 +100,42 @@ def test_every_flag_in_the_readme_exists() -> None:
     command = get_command(app).commands["run"]  # type: ignore[attr-defined]
     known = {option for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
+
+
+def test_the_settings_of_training_are_documented_with_their_defaults() -> None:
+    text = (ROOT / "docs" / "training.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `?([\w.-]+)`? \|", text, re.MULTILINE)
+    defaults = {f.name: f.default for f in fields(TrainSpec) if f.name in SETTABLE}
+    assert [name for name, _ in rows if name not in defaults] == []
+    for name, default in defaults.items():
+        shown = dict(rows)[name]
+        assert (
+            float(shown) == default
+            if type(default) in (int, float)
+            else (shown == str(default).lower())
+        )
+
+
+def test_every_number_a_cost_holds_is_documented_or_named_after_what_it_is() -> None:
+    text = (ROOT / "docs" / "training.md").read_text()
+    named = set(re.findall(r"`(\w+)`", text.split("## What it costs")[1]))
+    assert named - {"cost", "bytes", "artefact"} <= {f.name for f in fields(Cost)}
+
+
+def test_sharing_names_every_flag_of_push_and_only_what_exists() -> None:
+    from typer.main import get_command
+
+    from benchbench.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    run, push = (
+        {option for parameter in commands[name].params for option in parameter.opts}
+        for name in ("run", "push")
+    )
+    text = (ROOT / "docs" / "sharing.md").read_text()
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--logdir"}
+    assert used <= run | push and "--report-to" in used
+    assert push - {"--plugin", "--no-plugin"} <= used | {"run", "repository"}
 
 
 def test_every_stock_item_has_a_docstring_and_a_source() -> None:

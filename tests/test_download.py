@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import sys
 import types
 from collections.abc import Iterator
@@ -121,7 +122,7 @@ def test_two_commands_do_not_write_to_one_root(hub: ToyHub, root: Path) -> None:
 
 
 def test_refusals_of_the_hub_say_what_to_do(hub: ToyHub, root: Path) -> None:
-    by_hand = "write words into DIR/words"
+    by_hand = f"write words into {root}/words"
     unknown = refused(root, hub=replace(HUB, repository="toys/none"))
     assert "no data set 'toys/none'" in unknown and by_hand in unknown
     gone = refused(root, "f" * 40)
@@ -139,12 +140,35 @@ def test_without_a_hub_the_switch_and_the_way_by_hand_are_named(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     message = refused(root)
-    assert "HF_HUB_OFFLINE=0" in message and "write words into DIR/words" in message
+    assert "HF_HUB_OFFLINE=0" in message and f"write words into {root}/words" in message
+
+
+def test_of_a_hub_that_cannot_be_reached_one_sentence_tells(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    told: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", told.append)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.addHandler(handler)
+    try:
+        assert "cannot be reached: try again, or write words into" in refused(root)
+    finally:
+        logger.removeHandler(handler)
+    assert [record.getMessage() for record in told] == []
+    assert logger.level == level
 
 
 def test_a_task_that_the_hub_does_not_have_says_how_to_get_it(root: Path) -> None:
     assert "cannot be fetched from the hub; write words into" in refused(root, hub=None)
-    assert "put the data into DIR/words" in refused(root, hub=None, how_to_get="")
+    assert "put the data set into DIR/words" in refused(root, hub=None, how_to_get="")
     assert not root.exists()
 
 

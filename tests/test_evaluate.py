@@ -21,7 +21,7 @@ from tests.toy_tasks import Judged, Ranked, Toy, Turns
 from tests.toys import DATA, ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
 from tests.toys import result as toy_result
 
-SPLIT = read_split(registry(), registry().resolve_task(TaskSpec(name="echo")), "test", None)
+SPLIT = read_split(registry(), registry().resolve_task(TaskSpec(name="echo")), None)
 PROMPTS = [Prompt(tokens=(number,), truncated=number == 0, max_new_tokens=4) for number in range(6)]
 
 RENDERER = Renderer(None, context=64)
@@ -235,8 +235,8 @@ def test_a_protocol_may_have_a_primary_metric_of_its_own(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("scores", "why"),
     [
-        (KeyError("answer"), "KeyError: 'answer'"),
-        ({"rigth": 1.0}, "no 'right' among its scores: rigth"),
+        (KeyError("answer"), f"(KeyError: 'answer', in {__file__}, line "),
+        ({"rigth": 1.0}, "no 'right' among its scores: rigth); it counts"),
         ({"right": float("nan")}, "right is nan"),
         ({"right": 1.5}, "right is 1.5; a score lies in"),
     ],

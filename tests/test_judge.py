@@ -9,6 +9,7 @@ from benchbench import Generation, Message, Protocol, Sample
 from benchbench.errors import StoreError
 from benchbench.judge import (
     METRIC,
+    STEADY,
     WORDING_SHA256,
     Comparison,
     Kept,
@@ -17,7 +18,7 @@ from benchbench.judge import (
     preference,
 )
 from benchbench.judge.comparison import CUT
-from tests.toy_judge import ToyJudge, answers, place
+from tests.toy_judge import Prefers, ToyJudge, answers, longer, place
 from tests.toys import Echo
 
 
@@ -47,7 +48,7 @@ def test_the_preference_is_the_mean_over_both_orders() -> None:
     judge = ToyJudge(lambda first, second: 0.9 if first == "good" else 0.3)
     (judgement,) = compare(judge, [pair("good", "bad")], Kept())
     assert judgement.orders == (pytest.approx(0.9), pytest.approx(0.7))
-    assert judgement.scores == {METRIC: pytest.approx(0.8), "no_verdict": 0.0}
+    assert judgement.scores == {METRIC: pytest.approx(0.8), STEADY: 1.0, "no_verdict": 0.0}
     assert [answers(prompt) for prompt in judge.asked] == [("bad", "good"), ("good", "bad")]
 
 
@@ -81,10 +82,21 @@ def test_an_order_without_a_verdict_is_a_tie_and_counted() -> None:
     judge = ToyJudge(silent=lambda prompt: answers(prompt)[0] == "long answer")
     (judgement,) = compare(judge, [pair("long answer", "short")], Kept())
     assert judgement.orders == (None, pytest.approx(0.9))
-    assert judgement.scores == {METRIC: pytest.approx(0.7), "no_verdict": 0.5}
+    assert judgement.scores == {METRIC: pytest.approx(0.7), STEADY: 0.0, "no_verdict": 0.5}
     judge = ToyJudge(silent=lambda prompt: True)
     (judgement,) = compare(judge, [pair("long answer", "short")], Kept())
-    assert judgement.scores == {METRIC: 0.5, "no_verdict": 1.0}
+    assert judgement.scores == {METRIC: 0.5, STEADY: 0.0, "no_verdict": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("prefers", "steady"), [(longer, True), (place, False), (lambda first, second: 0.5, True)]
+)
+def test_a_judge_of_the_place_says_another_thing_in_the_other_order(
+    prefers: Prefers, steady: bool
+) -> None:
+    (judgement,) = compare(ToyJudge(prefers), [pair("long answer", "short")], Kept())
+    assert judgement.is_steady is steady
+    assert judgement.scores[STEADY] == steady
 
 
 def test_a_question_without_an_answer_leaves_no_score_and_is_asked_again() -> None:

@@ -61,7 +61,11 @@ def test_a_key_is_never_shown(
     ("name", "message"),
     [
         ("toy@http://127.0.0.1:9/v1", "cannot be reached"),
-        ("toy@httpfoo", "an endpoint is NAME@URL, such as"),
+        ("toy@httpfoo", "an endpoint is NAME@URL with http:// or https://, such as"),
+        ("toy@127.0.0.1", "an endpoint is NAME@URL with http://"),
+        ("toy@127.0.0.1:8000/v1", "an endpoint is NAME@URL with http://"),
+        ("my-org/toy@127.0.0.1:8000/v1", "an endpoint is NAME@URL with http://"),
+        ("my-org/toy@main", "model 'my-org/toy' is not on this machine"),
         ("@http://127.0.0.1:9", "an endpoint is NAME@URL"),
         ("nosuch", "neither a known model nor a folder"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchbench.errors import BadParameter, JudgeError, MissingExtra
-from benchbench.judge import Comparison, Judgement, Kept, compare
+from benchbench.judge import STEADY, Comparison, Judgement, Kept, compare
 from benchbench.judge.endpoint import EndpointJudge
 from tests.toy_judge import Server, serve
 
@@ -79,7 +79,7 @@ def test_a_label_beyond_the_likeliest_tokens_has_no_probability(server: Server) 
 def test_no_label_is_no_verdict(server: Server, tokens: dict[str, float]) -> None:
     server.tokens = lambda p: tokens
     found = compared(judge(server))
-    assert found["5"].scores == {"win_rate": 0.5, "no_verdict": 1.0}
+    assert found["5"].scores == {"win_rate": 0.5, STEADY: 0.0, "no_verdict": 1.0}
     assert found["5"].error == ""
 
 
@@ -107,9 +107,18 @@ def test_a_request_that_is_refused_has_no_answer(server: Server) -> None:
 
 
 def test_a_judge_that_goes_on_failing_is_given_up(server: Server) -> None:
-    server.failures = [400] * 10
-    with pytest.raises(JudgeError, match=r"judge 'toy' failed 9 times in a row, last with: .*400"):
-        compared(judge(server, concurrency=1))
+    server.failures = [500] * 10
+    with pytest.raises(JudgeError, match=r"judge 'toy' failed 9 times in a row, last with: .*500"):
+        compared(judge(server, concurrency=1, retries=0))
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_questions_that_are_refused_do_not_end_the_others(server: Server, status: int) -> None:
+    server.failures = [status] * 9
+    found = compared(judge(server, concurrency=1))
+    assert len(server.requests) == 10
+    assert [each.error for each in found.values()].count("") == 1  # the pair that looks the same
+    assert len(found) == 6
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

@@ -1,5 +1,6 @@
 """Outputs of runs under a judge: what they are compared with, and when there is a result."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,17 +11,18 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.cli.boards import page
+from benchbench.cli.running import print_json, print_tables
 from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
-from benchbench.judge import METRIC
+from benchbench.judge import METRIC, STEADY
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT, judged_comparisons
 from benchbench.leaderboard import rank, tables
 from benchbench.record import DATA_SET, REFERENCE, TaskResult
 from benchbench.run import Report, RunRequest, run
 from tests import toys
-from tests.toy_judge import ToyJudge
+from tests.toy_judge import ToyJudge, place
 from tests.toy_tasks import Judged
 from tests.toy_world import Says, World, request_, world
 
@@ -214,6 +216,39 @@ def test_a_judge_without_verdicts_gives_no_publishable_result(
     assert found["part"].score("no_verdict").value == 0.5
 
 
+def test_a_judge_that_never_answers_has_judged_nothing(
+    march: Any, judge: ToyJudge, request_: RunRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge.silent = lambda prompt: True
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    assert not report.ok and set(scored(report)) == {"whole"}  # which is compared with itself
+    whys = list(report.unjudged.values())
+    assert len(whys) == 2
+    assert all(why.startswith("judge 'toy' named neither answer in any of 2") for why in whys)
+    print_tables(report, request_.store)
+    out = capsys.readouterr().out
+    assert "compared with themselves, and no judge is asked of that" in out
+    assert "part (seed 1): not judged: judge 'toy' named neither answer" in out
+
+
+def test_a_judge_of_the_place_is_marked_where_it_judged(
+    march: Any, judge: ToyJudge, request_: RunRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge.prefers = place
+    report, _ = march(asked(request_, "alone", "part", "whole"))
+    print_tables(report, request_.store)
+    note = (
+        "The judge said the same in both orders in 0.00 to 0.00 % of the comparisons and named "
+        "neither answer in 0.00 to 0.00 % of the questions; `benchbench judge check`"
+    )
+    assert note in capsys.readouterr().out
+    print_json(report, request_.store)
+    (part,) = (r for r in json.loads(capsys.readouterr().out) if r["method"] == "part")
+    assert {s["metric"]: s["value"] for s in part["scores"]}[STEADY] == 0.0
+    results = list(scored(report).values())
+    assert note in page("Long", tables(report.runs, results), results)
+
+
 def test_tables_tell_of_the_judge_and_of_length(
     march: Any, judge: ToyJudge, request_: RunRequest
 ) -> None:
@@ -224,7 +259,7 @@ def test_tables_tell_of_the_judge_and_of_length(
     assert rows[0].other_scores["no_verdict"] == 0.0
     assert "tokens" in columns(rows)
     results = list(scored(report).values())
-    text = page("long", "Long", tables(report.runs, results), results)
+    text = page("Long", tables(report.runs, results), results)
     assert "Judged by toy" in text and "against the reference's answers" in text
     scored_rows = rank({r.run_id: r for r in report.runs}, results)
     assert set(columns(scored_rows)) - set(score_rows(scored_rows)[0]) == set()

@@ -36,6 +36,16 @@ def test_seeds_are_averaged() -> None:
     assert row.seed_deviation == pytest.approx(0.1)
 
 
+def test_a_metric_that_some_seeds_lack_is_not_averaged() -> None:
+    def seed(number: int, *metrics: str) -> TaskResult:
+        found = result(run_record("part", number), 0.5)
+        more = (replace(found.scores[0], metric=metric, value=number / 10) for metric in metrics)
+        return replace(found, scores=(*found.scores, *more))
+
+    rows = ranked(seed(1, "said", "length_adjusted_win_rate"), seed(2, "said"))
+    assert rows["part"].other_scores == {"said": pytest.approx(0.15)}
+
+
 def test_entries_are_told_apart_by_what_differs() -> None:
     small = run_record("part", params={"size": 1, "ratio": 2})
     large = run_record("part", params={"size": 9, "ratio": 2})

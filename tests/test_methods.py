@@ -16,7 +16,7 @@ from benchbench.prompt import Example
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec
 from benchbench.train import TrainJob, process, write_examples
-from benchbench.train.examples import collate
+from benchbench.train.batches import padded
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -87,7 +87,7 @@ TRAINING = Training(
     parts=1,
     weight_decay=0.0,
     max_grad_norm=1.0,
-    batches=lambda: iter([collate(one_batch())]),
+    batches=lambda: iter([padded(one_batch())]),
 )
 
 NewJob = Callable[..., TrainJob]

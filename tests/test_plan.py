@@ -9,6 +9,7 @@ from benchbench.data import digest_samples
 from benchbench.errors import BadParameter, DataError, ModelError, UnknownName
 from benchbench.plan import Grid, Plan, make_plan, read_split
 from benchbench.registry import Registry
+from benchbench.specs import Split
 from tests import toys
 from tests.toy_tasks import Corpus, Judged, Ranked, Toy
 
@@ -47,7 +48,7 @@ def test_every_default_is_filled_in(tiny_model: Path) -> None:
     assert run.method.params == {"learning_rate": 1e-3, "size": 2}
     assert run.train is not None
     assert run.train.task == TaskSpec(
-        name="echo", protocol="say", version=1, params={"samples_each": 3}
+        name="echo", protocol="say", split="train", version=1, params={"samples_each": 3}
     )
     assert run.model.revision.startswith("sha256:")
 
@@ -80,18 +81,29 @@ def test_what_only_evaluation_heeds_does_not_change_the_runs(
     assert first.tests[0].spec != other.tests[0].spec
 
 
-def test_no_stock_task_trains_on_what_only_evaluation_heeds() -> None:
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_no_stock_task_heeds_what_is_the_other_split_s(split: Split) -> None:
     registry = Registry.load()
     for name, cls in registry.tasks.items():
-        if "train" not in cls.splits or cls.embedded is None:
+        if split not in cls.splits or cls.embedded is None:
             continue
-        for key in cls.evaluation_only:
-            specs = [TaskSpec(name=name), TaskSpec(name=name, params={key: 1})]
-            splits = [
-                read_split(registry, registry.resolve_task(spec), "train", None) for spec in specs
-            ]
-            assert splits[0].samples == splits[1].samples
-            assert splits[0].data == splits[1].data
+        resolved = registry.resolve_task(TaskSpec(name=name, split=split))
+        for key in cls.evaluation_only if split == "train" else cls.training_only:
+            changed = replace(resolved, params={**resolved.params, key: 1})
+            first, second = (read_split(registry, spec, None) for spec in (resolved, changed))
+            assert first.samples == second.samples
+            assert first.data == second.data
+
+
+def test_what_a_split_does_not_heed_is_at_its_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(toys.Echo, "training_only", ("samples_each",))
+    spec = TaskSpec(name="echo", params={"samples_each": 2})
+    tested = toys.registry().resolve_task(spec)
+    trained = toys.registry().resolve_task(replace(spec, split="train"))
+    assert tested == toys.registry().resolve_task(TaskSpec(name="echo"))
+    assert trained.params["samples_each"] == 2
 
 
 def test_training_settings_are_typed(tiny_model: Path) -> None:
@@ -106,7 +118,7 @@ def test_training_settings_are_typed(tiny_model: Path) -> None:
         ({"methods": (MethodSpec(name="prat"),)}, UnknownName, "did you mean 'part'"),
         ({"tasks": (TaskSpec(name="ecko"),)}, UnknownName, "did you mean 'echo'"),
         ({"model": "tyo"}, ModelError, "tyo"),
-        ({"train": {"epoch": "1"}}, BadParameter, "no setting epoch; it has: epochs"),
+        ({"train": {"epoch": "1"}}, BadParameter, "no setting epoch; it has: profile, epochs"),
         ({"train": {"epochs": "many"}}, BadParameter, "epochs is 'many'; it must be float"),
         ({"train": {"batch_size": "0"}}, BadParameter, "batch_size is 0"),
         ({"tasks": (TaskSpec(name="corpus"),)}, BadParameter, "no test split, only train; name"),

@@ -235,7 +235,8 @@ class Broken(Echo):
 def test_a_task_that_cannot_make_a_prompt_is_one_sentence(renderer: Renderer) -> None:
     for render in (renderer.prompt, renderer.example):
         with pytest.raises(
-            DataError, match=r"'echo' cannot make the prompt of sample '1' \(KeyErr"
+            DataError,
+            match=r"'echo' cannot make the prompt of sample '1' \(KeyError: .*_prompt\.py, line",
         ):
             render(Broken(), SAMPLE, protocol())
 

@@ -195,7 +195,46 @@ def test_a_task_that_cannot_score_is_a_broken_plugin(
     write_plugin(tmp_path, f"mute_{lacking}", text, monkeypatch)
     found = Registry.load(extra=[f"mute_{lacking}"])
     assert "mute" not in found.tasks
-    assert found.broken[0].cause.endswith(f"which lacks {lacking}")
+    where = f"in {tmp_path / f'mute_{lacking}.py'}, line 8"  # where the hook begins
+    assert f"which lacks {lacking}, {where}" in found.broken[0].cause
+
+
+@pytest.mark.parametrize("kind", ["judged = True", "def next_turn(self, *_): return None"])
+def test_several_completions_where_one_is_heeded_are_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from benchbench import Generation, Protocol, Task, hookimpl\n"
+        "class Many(Task):\n"
+        "    name = family = data_set = metric = 'many'\n"
+        f"    {kind}\n    def samples(self, split, data):\n        return []\n"
+        "    def score(self, sample, answers):\n        return {}\n"
+        "    protocols = {'draw': Protocol(summary='', generation=Generation(max_tokens=1, n=N))}\n"
+        "@hookimpl\ndef register_tasks():\n    return [Many]\n"
+    )
+    for n in (1, 2):
+        name = f"many_{n}_{len(kind)}"
+        write_plugin(tmp_path, name, text.replace("n=N", f"n={n}"), monkeypatch)
+        found = Registry.load(extra=[name])
+        assert ("many" in found.tasks) is (n == 1)
+    assert "protocol 'draw' draws several completions" in found.broken[0].cause
+
+
+def test_a_broken_plugin_is_told_with_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = "from benchbench import hookimpl\n\n@hookimpl\ndef register_methods():\n"
+    for name, text, line in (
+        ("raises_late", f"{hook}    import json\n    return json.loads('(')\n", 6),
+        ("raises_early", "\n\nimport no_such_module\n", 3),
+        ("gives_junk", f"{hook}    return [3]\n", 3),
+    ):
+        write_plugin(tmp_path, name, text, monkeypatch)
+        (broken,) = Registry.load(extra=[name]).broken
+        assert broken.cause.endswith(f", in {tmp_path / name}.py, line {line}"), broken.cause
+    write_plugin(tmp_path, "no_python", "def f(:\n", monkeypatch)
+    (broken,) = Registry.load(extra=["no_python"]).broken
+    assert "(no_python.py, line 1)" in broken.cause
 
 
 def test_parameters_tell_type_and_default() -> None:

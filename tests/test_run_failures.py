@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from benchbench.cli.running import print_json
 from benchbench.errors import StoreError
 from benchbench.run import RunRequest
 from benchbench.store import Store
+from benchbench.train import Outcome, TrainJob
 from tests.toy_world import LOGS, Says, World, march, request_, world
 
 __all__ = ["request_", "world"]
@@ -71,6 +73,35 @@ def test_a_checkpoint_that_is_refused_does_not_stop_the_others(
     assert {r.run.method.name for r in report.results} == {"untuned", "whole"}
     assert len(report.results) == 3 and not report.ok
     assert world.engines[-1].closed
+
+
+def test_ctrl_c_in_a_training_leaves_no_record_and_the_same_command_goes_on(
+    world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = world.train
+
+    def interrupted(job: TrainJob, progress: Any) -> Outcome:
+        if world.trained[-1:] == ["part 1"]:
+            checkpoint = job.work / "checkpoint-25"
+            checkpoint.mkdir(parents=True)
+            raise KeyboardInterrupt
+        return train(job, progress)
+
+    monkeypatch.setattr("benchbench.training.train.train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        march(request_, tiny_model)
+    assert len(request_.store.runs()) == 2
+    (kept,) = request_.store.folder.glob("*/work/checkpoint-25")
+    seen: list[bool] = []
+
+    def goes_on(job: TrainJob, progress: Any) -> Outcome:
+        seen.append(job.work == kept.parent and kept.is_dir())
+        return train(job, progress)
+
+    monkeypatch.setattr("benchbench.training.train.train", goes_on)
+    assert march(request_, tiny_model).ok
+    assert world.trained == ["untuned 0", "part 1", "part 2", "whole 1", "whole 2"]
+    assert seen == [True, False, False]  # what training had left by then was there to go on from
 
 
 def test_a_training_that_was_killed_leaves_no_record_and_goes_on(

@@ -8,8 +8,8 @@ import pytest
 
 from benchbench.engines.parity import Reference, largest_difference, token_logprobs
 from benchbench.store import hash_folder
-from benchbench.train import Progress, process, read_examples, trainer
-from benchbench.train.trainer import WEIGHTS, latest_checkpoint
+from benchbench.train import Progress, checkpoints, process, read_examples, trainer
+from benchbench.train.checkpoints import WEIGHTS, latest_checkpoint
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job, run, weights
 
 __all__ = ["examples", "new_job"]
@@ -186,10 +186,10 @@ def test_other_frozen_weights_begin_again(new_job: NewJob, monkeypatch: pytest.M
     """A checkpoint beside weights that are computed otherwise would train something else."""
     job = new_job("lora", LORA, epochs=8.0)
     done(job)
-    (job.work / trainer.FROZEN).write_text("of another machine")
+    (job.work / checkpoints.FROZEN).write_text("of another machine")
     (job.work / "checkpoint-50").mkdir(exist_ok=True)
     model, _ = trainer.load(job)
-    assert trainer._same_start(job, model) is None
+    assert checkpoints.same_start(job.work, model) is None
     assert not list(job.work.glob("checkpoint-*"))
 
 

@@ -156,7 +156,7 @@ def test_a_process_the_kernel_killed_for_memory_ran_out_of_it(
 ) -> None:
     kills = iter([3, 4])
     monkeypatch.setattr(launcher, "_oom_kills", lambda: next(kills))
-    monkeypatch.setattr(launcher, "_run_process", lambda *_: -signal.SIGKILL)
+    monkeypatch.setattr(launcher, "_run_processes", lambda *_: -signal.SIGKILL)
     outcome = train(new_job("full"))
     assert outcome.status == "out_of_memory"
     assert outcome.reason == "memory ran out and the kernel killed the process"
@@ -169,7 +169,7 @@ def test_a_process_without_an_outcome_is_known_by_its_last_words(
         os.write(log, b"earlier\nlast words\n\n")
         return 1
 
-    monkeypatch.setattr(launcher, "_run_process", run_process)
+    monkeypatch.setattr(launcher, "_run_processes", run_process)
     outcome = train(new_job("full"))
     assert outcome.status == "failed"
     assert outcome.reason == (
@@ -184,7 +184,7 @@ def test_the_kernel_s_count_of_kills_is_read() -> None:
 def test_another_run_s_work_is_not_continued(
     new_job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_run_process", lambda *_: 1)
+    monkeypatch.setattr(launcher, "_run_processes", lambda *_: 1)
     first, second = new_job("full", seed=1), new_job("full", seed=2)
     train(first)
     stale = first.work / "checkpoint-25"
@@ -201,7 +201,7 @@ def test_a_run_begun_with_other_code_is_not_continued(
     new_job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As while a plugin's file is being written: its content is its version."""
-    monkeypatch.setattr(launcher, "_run_process", lambda *_: 1)
+    monkeypatch.setattr(launcher, "_run_processes", lambda *_: 1)
     old, new = (
         replace(
             new_job("full"),
@@ -225,10 +225,12 @@ def test_a_plugin_that_changed_under_way_trains_nothing(new_job: NewJob) -> None
     assert "changed while the command ran" in outcome.reason
 
 
-def test_one_device_is_shown_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given, shown in (("2,3", "2"), ("", ""), (None, "0")):
+def test_as_many_devices_as_asked_for_are_shown_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, devices, shown in (
+        ("2,3", 1, "2"), ("2,3,5", 2, "2,3"), ("", 1, ""), (None, 1, "0"), (None, 2, "0,1")
+    ):  # fmt: skip
         if given is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         else:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-        assert launcher._environment()["CUDA_VISIBLE_DEVICES"] == shown
+        assert launcher._environment(devices)["CUDA_VISIBLE_DEVICES"] == shown

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import typer
 
-from benchbench.cli import boards, checking, data, judges, listing, running
+from benchbench.cli import boards, checking, data, judges, listing, publishing, running
 from benchbench.errors import BenchbenchError
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
@@ -26,6 +26,7 @@ app.command("run")(running.run)
 app.command("list")(listing.list_names)
 app.command("show")(listing.show)
 app.command("check")(checking.check)
+app.command("push")(publishing.push)
 app.add_typer(data.app, name="data")
 app.add_typer(judges.app, name="judge")
 app.add_typer(boards.app, name="leaderboard")
@@ -49,7 +50,10 @@ def options(
 
 
 def main() -> None:
-    """Run the command line: exit code 0 done, 1 something failed, 2 the request was wrong."""
+    """Run the command line.
+
+    Exit code 0: done; 1: something failed; 2: the request was wrong; 130: stopped by Ctrl-C.
+    """
     # Before torch is loaded: its threads would spin while they wait for one another. On two cores
     # with busy neighbours that made vLLM 65 times slower (32.7 s against 0.5 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

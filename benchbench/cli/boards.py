@@ -82,18 +82,13 @@ def build(board: Board) -> None:
     ranked = tables(runs, results)
     text = json.dumps(to_json(wanted.title, ranked), indent=1, allow_nan=False)
     write(board / "leaderboard.json", text + "\n")
-    write(board / "README.md", page(wanted.name, wanted.title, ranked, results))
+    write(board / "README.md", page(wanted.title, ranked, results))
     for label, rows in ranked.items():
         write(board / picture(label), chart(f"{wanted.title}: {label}", rows))
         show(label, score_rows(rows), columns(rows))
 
 
-def page(
-    name: str,
-    title: str,
-    ranked: "Mapping[str, Sequence[Row]]",
-    results: "Sequence[TaskResult]",
-) -> str:
+def page(title: str, ranked: "Mapping[str, Sequence[Row]]", results: "Sequence[TaskResult]") -> str:
     """Return a board's README.md."""
     from benchbench.cli.tables import columns, markdown, score_rows
     from benchbench.leaderboard import by_task
@@ -101,7 +96,7 @@ def page(
     parts = [
         f"# {escape(title)}",
         "",
-        f"Built by `benchbench leaderboard build leaderboards/{name}`.",
+        "Built by `benchbench leaderboard build .` in this folder.",
     ]
     found = by_task(results)
     for label, rows in ranked.items():
@@ -119,7 +114,7 @@ def page(
 
 def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
     """Return the paragraphs that say what a table's numbers are; ``result`` is any one of it."""
-    from benchbench.cli.tables import span
+    from benchbench.cli.tables import span, verdicts
 
     engine = result.spec.engine
     parts = [
@@ -136,6 +131,7 @@ def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
             f"Judged by {escape(judge.model)} (revision {escape(judge.revision)}, "
             f"{escape(judge.served_by)}) against the "
             f"{opponent.replace('-', ' ')}'s answers, in both orders; a tie counts half. "
+            f"{verdicts(rows, result.spec.opponent)} "
             '"Length-adjusted" is the win rate at equal lengths; "tokens" and "unique" are the '
             "mean length of an answer and its mean number of different tokens.",
             "",

@@ -1,7 +1,7 @@
 """``benchbench data``: what data there are, and fetching them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +14,8 @@ from benchbench.errors import BadParameter, BenchbenchError
 if TYPE_CHECKING:
     from benchbench.download import Contents
     from benchbench.registry import Registry
-    from benchbench.specs import TaskSpec
-    from benchbench.task import Split, Task
+    from benchbench.specs import Split, TaskSpec
+    from benchbench.task import Task
 
 app = typer.Typer(help="See which data sets there are, and fetch them.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ COLUMNS = ("task", "state", "split", "samples", "digest", "get")
 @app.command()
 def get(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME…", help="Tasks, a family of tasks, or all.")
+        list[str], typer.Argument(metavar="NAME…", help="Tasks, a family of tasks, a mix, or all.")
     ],
     data: Data = None,
     revision: Annotated[
@@ -39,7 +39,7 @@ def get(
 ) -> None:
     """Fetch data sets from the Hugging Face hub into --data, each whole or not at all.
 
-    Of a family, or of all, what is there already is left and what the hub does not have is listed.
+    Of a family, a mix, or all, what is there already is left and what the hub lacks is listed.
     Exit code 1: some of them could not be fetched; 2: the request was wrong, or a named one could
     not be fetched.
     """
@@ -60,18 +60,18 @@ def get(
     for spec, by_name in wanted:
         task = registry.tasks[spec.name]
         if not by_name and (data / task.data_set).exists():
-            rows.append(row(task, "there already"))
+            rows.append(row(task, data, "there already"))
         elif not by_name and task.hub is None:
-            rows.append(row(task, "not on the hub"))
+            rows.append(row(task, data, "not on the hub"))
         else:
             try:
                 found = fetch(spec, registry, data, revision, progress.say)
             except BenchbenchError as error:
                 if by_name:
                     raise
-                rows.append(row(task, "failed", reason=str(error)))
+                rows.append(row(task, data, "failed", reason=str(error)))
             else:
-                rows.append(row(task, "fetched", found))
+                rows.append(row(task, data, "fetched", found))
     show(rows, as_json)
     if any(each["state"] == "failed" for each in rows):
         raise typer.Exit(1)
@@ -81,7 +81,9 @@ def get(
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME…", help="Tasks, or a family; default: all.", show_default=""),
+        typer.Argument(
+            metavar="NAME…", help="Tasks, a family, or a mix; default: all.", show_default=""
+        ),
     ] = None,
     data: Data = None,
     as_json: Json = False,
@@ -94,6 +96,11 @@ def status(
     """
     from benchbench.cli.progress import reporter
 
+    if data is not None and not data.is_dir():
+        raise BadParameter(
+            f"the data root {str(data)!r} is not a folder; name another with --data DIR, or make "
+            "it by fetching some: `benchbench data get NAME --data DIR`."
+        )
     registry = load_registry(no_plugin, plugin)
     wanted = list(expand(names or [ALL], registry))
     rows = []
@@ -109,6 +116,7 @@ def status(
 
 def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSpec", bool]]:
     """Yield the tasks that names stand for, each once, and whether it was named itself."""
+    from benchbench.mix import find_mix
     from benchbench.specs import TaskSpec, canonical
 
     seen = set()
@@ -118,6 +126,8 @@ def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSp
             for each, task in registry.tasks.items()
             if name in (ALL, task.family) and name not in registry.tasks
         ]
+        if mix := find_mix(name, registry.mixes):
+            members = [TaskSpec(name=component.task.name) for component in mix.components]
         for spec in members or [TaskSpec.parse(name)]:
             registry.task(spec)  # raises UnknownName or BadParameter, before anything is fetched
             if canonical(spec) not in seen:
@@ -131,23 +141,28 @@ def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str
 
     task = registry.tasks[spec.name]
     if root is None and task.embedded is None:
-        return row(task, "missing")
+        return row(task, root, "missing")
     if root is not None and not (root / task.data_set).exists():
-        return row(task, "missing")
+        return row(task, root, "missing")
     try:
         found = read_contents(spec, registry, root)
     except BenchbenchError as error:
-        return row(task, "broken", reason=str(error))
-    return row(task, "sample" if root is None else "found", found)
+        return row(task, root, "broken", reason=str(error))
+    return row(task, root, "sample" if root is None else "found", found)
 
 
 def row(
     task: "type[Task]",
+    root: Path | None,
     state: str,
     found: "Mapping[Split, Contents] | None" = None,
     reason: str | None = None,
 ) -> dict[str, Any]:
     """Return what ``--json`` prints of a task's data."""
+    from benchbench.data import how_to_get
+
+    # What is broken stands where the same would be put.
+    away = f"move {root}/{task.data_set} away, then " if root and state == "broken" else ""
     return {
         "task": task.name,
         "data_set": task.data_set,
@@ -157,19 +172,12 @@ def row(
         "hub": {"repository": task.hub.repository, "revision": task.hub.revision}
         if task.hub
         else None,
-        "get": how(task),
+        "get": away + how_to_get(task, root),
     }
 
 
-def how(task: "type[Task]") -> str:
-    """Return how a task's data are got."""
-    from benchbench.download import by_hand
-
-    return f"benchbench data get {task.name} --data DIR" if task.hub else by_hand(task)
-
-
-def show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
-    """Print rows: a line for each split, and of what is wanting how to get it."""
+def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows: a line for each split, how to get what is wanting, and below what is wrong."""
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -179,12 +187,13 @@ def show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     for each in rows:
         wanting = not each["splits"] and each["state"] != "there already"
         shown = {"task": each["task"], "state": each["state"]}
-        shown["get"] = (
-            (each["reason"] or each["get"]) if wanting or each["state"] == "sample" else ""
-        )
+        shown["get"] = each["get"] if wanting or each["state"] == "sample" else ""
         for split, contents in each["splits"].items() or [("", {"samples": "", "digest": ""})]:
             samples = f"{contents['samples']:,}" if contents["samples"] else ""
             lines.append(
                 {**shown, "split": split, "samples": samples, "digest": contents["digest"][:12]}
             )
     tables.show("", lines, COLUMNS)
+    for each in rows:
+        if each["reason"]:
+            typer.echo(f"{each['task']}: {each['state']}: {each['reason']}")

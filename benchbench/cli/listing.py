@@ -40,6 +40,12 @@ def list_names(
 ) -> None:
     """List methods, models, tasks, mixes, boards or plugins."""
     rows = entries(kind, load_registry(no_plugin, plugin))
+    if kind is Kind.boards and not rows:
+        typer.echo(
+            f"boards are looked for in {BOARDS}/ of the folder where the command is given, and "
+            f"{BOARDS.absolute()} has none",
+            err=True,
+        )
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -51,7 +57,7 @@ def list_names(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A method, model, task or mix.")],
+    name: Annotated[str, typer.Argument(help="A method, model, task or mix, or FILE.toml.")],
     as_json: Json = False,
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
@@ -94,13 +100,17 @@ def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
 def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]]:
     """Return what is known of a name, or nothing if this kind has no such name."""
     from benchbench.docstrings import field_docs
+    from benchbench.mix import find_mix
     from benchbench.registry import parameters
 
-    item = getattr(registry, kind.value).get(name)
+    if kind is Kind.mixes:
+        item: Any = find_mix(name, registry.mixes)
+    else:
+        item = getattr(registry, kind.value).get(name)
     if item is None:
         return []
-    origin = registry.origins[kind.singular, name]
-    detail = {"kind": kind.singular, "name": name, **asdict(origin)}
+    origin = registry.origins.get((kind.singular, name))  # a mix's file has none
+    detail = {"kind": kind.singular, "name": item.name, **(asdict(origin) if origin else {})}
     if kind is Kind.models:
         # A folder of this machine says nothing to others; a hub id does.
         where = Path(item.path).name if Path(item.path).is_absolute() else item.path
@@ -170,7 +180,12 @@ def _page(detail: dict[str, Any]) -> str:
             continue
         if isinstance(value, dict):
             lines.append(f"{key}:")
-            lines += [line for k, v in value.items() for line in _parameter(k, v)]
+            shown = [line for k, v in value.items() for line in _parameter(k, v)]
+            if key == "protocols":
+                shown[0] += " (default)"
+            lines += shown
+        elif isinstance(value, list):
+            lines.append(f"{key}: {', '.join(map(str, value)) or 'none'}")
         elif "\n" in str(value):
             lines += [f"{key}:", *(f"  {line}".rstrip() for line in str(value).split("\n"))]
         else:

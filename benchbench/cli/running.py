@@ -41,7 +41,7 @@ def run(
         str | None, typer.Option(help="nano, a folder, or a hub id (ORG/NAME[@REVISION]).")
     ] = None,
     train_on: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="TASK|MIX|FILE.toml",
             help="Train on this; default: the first task that can be trained on.",
@@ -72,6 +72,16 @@ def run(
     out: Out = Path("runs"),
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
+    devices: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Devices that share each training's steps.")
+    ] = 1,
+    report_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,NAME,…",
+            help="Trackers that follow the training (repeatable): tensorboard, wandb, mlflow, …",
+        ),
+    ] = None,
     as_json: Json = False,
     plugin: Plugin = None,
     no_plugin: NoPlugin = None,
@@ -91,7 +101,7 @@ def run(
     elif any((method, tasks, model, train_on, seeds, setting, engine)):
         raise BadParameter(
             f"--board {board} says itself what to run; give it with --judge, --data, --out, "
-            "--dry-run, --retry-failed or --json only."
+            "--dry-run, --retry-failed, --report-to or --json only."
         )
     else:
         from benchbench.board import read_board
@@ -102,7 +112,12 @@ def run(
         store=Store(out),
         engine=engine or "auto",
         data_root=data,
-        loaded=Loaded(plugins=absolute(plugin), no_plugins=tuple(no_plugin or ())),
+        loaded=Loaded(
+            plugins=absolute(plugin),
+            no_plugins=tuple(no_plugin or ()),
+            devices=devices,
+            trackers=parse_trackers(report_to),
+        ),
         retry_failed=retry_failed,
         judge=judge_request(judge, judge_set) if judge else None,
     )
@@ -124,7 +139,7 @@ def grid_of_flags(
     methods: list[str] | None,
     tasks: list[str] | None,
     model: str | None,
-    train_on: str | None,
+    train_on: list[str] | None,
     seeds: str | None,
     settings: list[str] | None,
 ) -> "Grid":
@@ -132,13 +147,18 @@ def grid_of_flags(
     from benchbench.plan import Grid
     from benchbench.specs import MethodSpec, TaskSpec, parse_pairs, split_specs
 
+    if train_on and len(train_on) > 1:
+        raise BadParameter(
+            f"--train-on is given {len(train_on)} times; to train on several tasks, name them in a "
+            "mix, a file FILE.toml such as `benchbench show tulu-v1` shows, and give that."
+        )
     return Grid(
         model=model or "nano",
         methods=tuple(MethodSpec.parse(text) for text in methods or ["lora"]),
         tasks=tuple(
             TaskSpec.parse(text) for group in tasks or ["super-ni"] for text in split_specs(group)
         ),
-        train_on=train_on or "",
+        train_on=train_on[0] if train_on else "",
         seeds=parse_seeds(seeds or "42"),
         train={k: v for text in settings or () for k, v in parse_pairs(text, text).items()},
     )
@@ -158,6 +178,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def parse_trackers(texts: list[str] | None) -> tuple[str, ...]:
+    """Read ``tensorboard,wandb``; refuse what cannot be reported to."""
+    from benchbench.train import trackers
+
+    parts = (part.strip() for text in texts or () for part in text.split(","))
+    names = tuple(dict.fromkeys(filter(None, parts)))
+    trackers.check(names)
+    return names
+
+
 def print_tables(report: "Report", store: Any) -> None:
     """Print one table a task, then what failed, then where the records are."""
     from benchbench.cli import tables
@@ -174,6 +204,8 @@ def print_tables(report: "Report", store: Any) -> None:
         if primary.spec.judge:
             title += f", judged by {primary.spec.judge.model}"
         tables.show(title, tables.score_rows(rows), tables.columns(rows))
+        if primary.spec.judge:
+            print(tables.verdicts(rows, primary.spec.opponent))
     for record in report.runs:
         if record.status != "done":
             print(f"{record.label}: {record.status}: {record.reason}")
@@ -247,6 +279,8 @@ def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str,
         "parity": None,
         "publishable": None,
         "cost": asdict(record.cost) if record.cost else None,
+        "selection": asdict(record.selection) if record.selection else None,
+        "instabilities": [asdict(found) for found in record.instabilities],
         "bytes": record.artefact.bytes if record.artefact else None,
         "record": None,
     }
@@ -291,8 +325,20 @@ def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> Non
         "label",
         *(key for key in rows[0] if key not in ("label", "method", "params", "seed")),
     ]
+    columns.remove("used_memory_bytes")
+    shown = [row | {"memory": _memory(row["memory"], row["used_memory_bytes"])} for row in rows]
     tables.show(
         "",
-        [{k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in row.items()} for row in rows],
+        [{k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in row.items()} for row in shown],
         columns,
     )
+
+
+def _memory(estimate: dict[str, Any] | None, used: int | None) -> str:
+    """Say what training is estimated to need, and what it used where that is known."""
+    from benchbench.cli.tables import size
+
+    if estimate is None:
+        return "–"
+    needed = "unknown" if estimate["total"] is None else size(estimate["total"])
+    return f"{needed} (used {size(used)})" if used else needed

@@ -4,7 +4,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from benchbench.judge import STEADY
 from benchbench.leaderboard import Interval, Row
+from benchbench.record import NO_VERDICT, REFERENCE
 
 SCORE_COLUMNS = (
     "method",
@@ -56,6 +58,20 @@ def columns(rows: Sequence[Row]) -> Sequence[str]:
         return SCORE_COLUMNS
     place = SCORE_COLUMNS.index("seeds") + 1
     return (*SCORE_COLUMNS[:place], *JUDGED_COLUMNS, *SCORE_COLUMNS[place:])
+
+
+def verdicts(rows: Sequence[Row], opponent: str) -> str:
+    """Say how a table's judge answered, by which a reader may doubt it; nobody else checked it."""
+    asked = [r for r in rows if not (r.role == "reference" and opponent.startswith(REFERENCE))]
+    if not asked:
+        return (
+            "The reference's answers are compared with themselves, and no judge is asked of that."
+        )
+    same, neither = (span([r.other_scores.get(key) for r in asked]) for key in (STEADY, NO_VERDICT))
+    return (
+        f"The judge said the same in both orders in {same} % of the comparisons and named neither "
+        f"answer in {neither} % of the questions; `benchbench judge check` says what it is worth."
+    )
 
 
 def score_rows(rows: Sequence[Row]) -> list[dict[str, str]]:

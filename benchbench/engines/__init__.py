@@ -91,7 +91,8 @@ class Engine(Protocol):
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         """Return ln p(token | tokens before) for every token of each prompt but the first.
 
-        Prompts are shorter than ``max_tokens``. A broken checkpoint's may be NaN.
+        Of an encoder-decoder model, for those of each prompt's second half. Prompts are shorter
+        than ``max_tokens``. A broken checkpoint's may be NaN.
         """
 
     def close(self) -> None:
@@ -99,20 +100,23 @@ class Engine(Protocol):
 
 
 def choose_engine(name: str, model: Path) -> tuple[str, str]:
-    """Return the engine for a model and why; raises BadParameter, EngineError or MissingExtra.
+    """Return the engine for a model and why; raises BadParameter, ModelError or MissingExtra.
 
-    ``auto`` is vLLM wherever it is installed.
+    ``auto`` is vLLM wherever it is installed and serves models like this.
     """
     import importlib.util
-    import json
+
+    from benchbench.engines.loading import is_encoder_decoder
 
     if name not in (*ENGINES, "auto"):
         raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
-    if json.loads((model / "config.json").read_text()).get("is_encoder_decoder"):
-        raise EngineError(
-            f"{model.name!r} is an encoder-decoder model, which is not supported yet; choose a "
-            "decoder-only model."
-        )
+    if name != "transformers" and is_encoder_decoder(model):
+        if name == "vllm":
+            raise BadParameter(
+                f"{model.name!r} is an encoder-decoder model, which vllm does not serve; choose "
+                "--engine transformers or auto."
+            )
+        return "transformers", "because the model is an encoder-decoder"
     installed = importlib.util.find_spec("vllm") is not None
     if name == "vllm" and not installed:
         raise MissingExtra("vllm", "vllm")

@@ -45,41 +45,52 @@ class Architecture:
     """Path of the layer that makes logits."""
     tied: bool
     """Whether the head's weights are the embeddings."""
+    aliases: frozenset[str]
+    """Further names of weights that have one already, which files may hold or leave out."""
     hidden: int
     """Size of a token's embedding."""
     context: int | None
     """Positions the model has been made for; None where it does not say."""
     cache: tuple[int, int, int]
-    """What one token keeps twice, as keys and as values: layers, heads, size of a head."""
+    """What one token keeps twice, as keys and as values: layers, heads, size of a head. Of an
+    encoder-decoder model: in the decoder's self-attention."""
+    encoder_decoder: bool = False
+    """Whether an encoder reads the prompt, and a decoder writes."""
 
     @classmethod
     def of(cls, folder: Path) -> "Architecture":
         """Read a model's folder; ModelError where it cannot be understood."""
         import torch
-        from transformers import AutoModelForCausalLM
 
         config = read_config(folder, ModelError)
-        build: Any = AutoModelForCausalLM
         try:
             with torch.device("meta"):
-                model = build.from_config(config)
+                model = language_model(config).from_config(config)
         except Exception as error:
             raise ModelError(
                 f"{folder.name!r} holds {_class_name(config)!r}, which transformers cannot build "
-                f"as a language model ({brief(error)}); choose a decoder-only model."
+                f"as a language model ({brief(error)}); choose a decoder-only model, or an "
+                "encoder-decoder model such as T5."
             ) from error
         text = config.get_text_config()
         head = model.get_output_embeddings()
+        names, head_name = _names(model), f"{_path(model, head)}.weight"
+        tied = bool(text.tie_word_embeddings)
+        if tied and config.is_encoder_decoder:  # transformers 5 calls every T5 tied
+            tied = not _differ(folder, next(same for same in names if head_name in same))
+        aliases = {name for _, *others in names for name in others}
         return cls(
             name=_class_name(config),
             config=_essence(config),
             linear=dict(_linear_layers(model, head)),
             layers=frozenset(path for path, _ in model.named_modules()),
-            head=next(path for path, layer in model.named_modules() if layer is head),
-            tied=bool(text.tie_word_embeddings),
+            head=_path(model, head),
+            tied=tied,
+            aliases=frozenset(aliases if tied else aliases - {head_name}),
             hidden=int(text.hidden_size),
             context=getattr(text, "max_position_embeddings", None),
             cache=_cache(text),
+            encoder_decoder=bool(config.is_encoder_decoder),
         )
 
     @property
@@ -103,6 +114,13 @@ def read_config(folder: Path, wrong: type[BenchbenchError]) -> Any:
             f"config.json of {str(folder)!r} cannot be read ({brief(error)}); it must be that of "
             "an architecture transformers knows."
         ) from error
+
+
+def language_model(config: Any) -> Any:
+    """Return transformers' class that makes the language model of a configuration."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
 def differences(config: Any, base: Architecture) -> list[str]:
@@ -198,6 +216,29 @@ def _class_name(config: Any) -> str:
     return str((config.architectures or [type(config).__name__])[0])
 
 
+def _path(model: Any, wanted: Any) -> str:
+    return next(path for path, layer in model.named_modules() if layer is wanted)
+
+
+def _names(model: Any) -> list[list[str]]:
+    """Return the names of each parameter; one that is tied has several."""
+    found: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        found.setdefault(id(parameter), []).append(name)
+    return list(found.values())
+
+
+def _differ(folder: Path, names: list[str]) -> bool:
+    """Tell whether a folder stores different weights under names that an architecture ties."""
+    import torch
+
+    stored = []
+    for path in weight_files(folder, ModelError):
+        with open_tensors(path) as file:
+            stored += [file.get_tensor(name) for name in names if name in file.keys()]  # noqa: SIM118
+    return any(not torch.equal(stored[0], other) for other in stored[1:])
+
+
 def _linear_layers(model: Any, head: Any) -> Iterator[tuple[str, tuple[int, int]]]:
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D
@@ -214,4 +255,5 @@ def _linear_layers(model: Any, head: Any) -> Iterator[tuple[str, tuple[int, int]
 def _cache(text: Any) -> tuple[int, int, int]:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(text.num_hidden_layers), int(heads), int(size)
+    layers = getattr(text, "num_decoder_layers", None) or text.num_hidden_layers
+    return int(layers), int(heads), int(size)

@@ -22,6 +22,8 @@ class Row:
     request: Request
     number: int
     """Which of the request's ``n``; each has a seed of its own, as in vLLM."""
+    continued: bool = True
+    """Whether it goes on with the prompt's text; an encoder-decoder model begins anew."""
     tokens: list[int] = field(default_factory=list)
     done: bool = False
     is_nan: bool = False
@@ -56,7 +58,8 @@ class Row:
         from tokenizers.decoders import DecodeStream
 
         if self._stream is None:
-            self._stream = DecodeStream(ids=list(self.request.prompt), skip_special_tokens=True)
+            before = list(self.request.prompt) if self.continued else []
+            self._stream = DecodeStream(ids=before, skip_special_tokens=True)
         try:
             new = self._stream.step(decoder.tokenizer.backend_tokenizer, token)
         except Exception as error:  # the library has no class of its own for it

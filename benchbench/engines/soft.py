@@ -1,7 +1,9 @@
 """Learned prompts: embeddings before a prompt's own, or keys and values before its own.
 
 Both are of any length and belong to nothing but the base model's sizes. Formats, checks, and how a
-transformers model is given them; left padding goes before a soft prompt and after a prefix.
+transformers model is given them; left padding goes before a soft prompt and after a prefix. In an
+encoder-decoder model embeddings stand before those that the encoder reads, and keys and values
+before those of the decoder's self-attention, as in PEFT.
 """
 
 from collections.abc import Sequence
@@ -42,11 +44,17 @@ class SoftPrompt:
         save_file({"embeddings": self.embeddings.detach().cpu().contiguous()}, folder / SOFT_PROMPT)
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
-        """Return a model's arguments for left-padded prompts [rows, tokens]."""
+        """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
 
         own = self.embeddings.to(model.device, model.dtype)
         embedded = model.get_input_embeddings()(ids)
+        if model.config.is_encoder_decoder:
+            seen = mask.new_ones((len(ids), len(own)))
+            return {
+                "inputs_embeds": torch.cat([own.expand(len(ids), -1, -1), embedded], 1),
+                "attention_mask": torch.cat([seen, mask], 1),
+            }
         rows = [
             torch.cat([row[: len(row) - n], own, row[len(row) - n :]])
             for row, n in zip(embedded, mask.sum(1).tolist(), strict=True)
@@ -76,15 +84,18 @@ class Prefix:
         save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, folder / PREFIX)
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
-        """Return a model's arguments for left-padded prompts [rows, tokens]."""
+        """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
-        from transformers import DynamicCache
+        from transformers import DynamicCache, EncoderDecoderCache
 
         layers = [
             tuple(t.to(model.device, model.dtype).expand(len(ids), -1, -1, -1) for t in layer)
             for layer in zip(self.keys, self.values, strict=True)
         ]
         build: Any = DynamicCache
+        if model.config.is_encoder_decoder:
+            cache = EncoderDecoderCache(build(layers), build())
+            return {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}
         seen = mask.new_ones((len(ids), self.tokens))
         return {
             "input_ids": ids,
@@ -94,6 +105,36 @@ class Prefix:
 
 
 Learned = SoftPrompt | Prefix
+
+
+def of_peft(model: Any) -> Learned:
+    """Return what a PEFT model of a prompt learning type puts before every prompt now."""
+    import torch
+
+    with torch.no_grad():
+        learned = model.get_prompt(batch_size=1)
+    if isinstance(learned, torch.Tensor):  # for encoder and decoder, of which PEFT uses the first
+        return SoftPrompt(learned[0, : model.active_peft_config.num_virtual_tokens])
+    cache = getattr(learned, "self_attention_cache", learned)
+    keys, values = ([getattr(x, side)[0] for x in cache.layers] for side in ("keys", "values"))
+    return Prefix(torch.stack(keys), torch.stack(values))
+
+
+def pad(prompts: Sequence[Sequence[int]], model: Any) -> tuple[Any, Any]:
+    """Return the ids and the mask [rows, tokens] of prompts, on the model's device.
+
+    Padding goes before a prompt that is continued, and after one that an encoder reads.
+    """
+    import torch
+
+    width = max(map(len, prompts))
+    ids = torch.zeros((len(prompts), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        start = 0 if model.config.is_encoder_decoder else width - len(prompt)
+        ids[row, start : start + len(prompt)] = torch.tensor(prompt)
+        mask[row, start : start + len(prompt)] = 1
+    return ids.to(model.device), mask.to(model.device)
 
 
 def read_learned(folder: Path, base: Architecture) -> Learned:

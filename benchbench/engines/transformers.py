@@ -1,6 +1,5 @@
 """The reference engine: transformers, one batch at a time; slow, and right for every model."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,15 +10,13 @@ from benchbench.engines import (
     Request,
     check_requests,
     engine_spec,
-    is_next_token,
+    generation,
     overflow,
-    parity,
-    samples,
 )
 from benchbench.engines.architecture import Architecture, brief, weight_files
 from benchbench.engines.checkpoints import check_checkpoint
-from benchbench.engines.rows import Row, Rows
-from benchbench.engines.soft import Learned, Prefix, check_length, read_learned
+from benchbench.engines.loading import read_model
+from benchbench.engines.soft import Learned, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
 from benchbench.record import Checkpoint, EngineSpec
@@ -69,41 +66,17 @@ class TransformersEngine:
         for run_id, group in by_checkpoint.items():
             self._activate(run_id)
             try:
-                yield from self._serve(group)
+                yield from generation.generate(
+                    self._model, group, self._decoder, self._settings.batch_size, self._learned
+                )
             except CheckpointOverflow:  # told when all others are served
                 broken.add(run_id)
         if broken:
             raise overflow(min(broken))
 
-    def _serve(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        for request in requests:
-            if request.choices:
-                completion = self._rank(request)
-                if any(map(math.isnan, completion.choices)):
-                    raise overflow(request.checkpoint)
-                yield completion
-        generated = [request for request in requests if not request.choices]
-        for batch in self._batches(sorted(generated, key=lambda request: len(request.prompt))):
-            rows = self._generate(batch)
-            if any(row.is_nan for row in rows):
-                raise overflow(batch[0].checkpoint)
-            yield from self._completions(batch, rows)
-
-    def _rank(self, request: Request) -> Completion:
-        """Compute each choice by itself, without padding; the next token's together."""
-        prompt, choices = list(request.prompt), request.choices
-        if is_next_token(choices):
-            last = parity.next_logprobs(self._model, prompt, self._inputs)[-1].tolist()
-            return Completion(id=request.id, choices=tuple(last[token] for (token,) in choices))
-        rows = parity.token_logprobs(
-            self._model, [[*prompt, *choice] for choice in choices], self._inputs
-        )
-        found = (math.fsum(row[-len(choice) :]) for row, choice in zip(rows, choices, strict=True))
-        return Completion(id=request.id, choices=tuple(found))
-
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         self._activate(checkpoint)
-        return parity.token_logprobs(self._model, prompts, self._inputs)
+        return generation.logprobs(self._model, prompts, self._learned)
 
     def close(self) -> None:
         self._model = None
@@ -166,15 +139,7 @@ class TransformersEngine:
         self._live = None
 
     def _read_model(self) -> Any:
-        from transformers import AutoModelForCausalLM, GenerationConfig
-
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            self._settings.model, dtype=self._dtype, local_files_only=True, use_safetensors=True
-        )
-        # What a request leaves open would be filled in from the folder's generation_config.json,
-        # such as a repetition penalty that vLLM is told to ignore too.
-        empty: Any = GenerationConfig
-        model.generation_config = empty()
+        model = read_model(self._settings.model, self._dtype)
         return model.to(hardware.device()).eval()
 
     def _read_weights(self, checkpoint: Checkpoint) -> None:
@@ -189,62 +154,3 @@ class TransformersEngine:
                 f"run {checkpoint.run_id} holds {unknown[0]}, which the base model has not."
             )
         self._model.tie_weights()
-
-    def _batches(self, requests: Sequence[Request]) -> Iterator[list[Request]]:
-        """Split requests into batches of as many rows as the settings allow, or one request."""
-        batch: list[Request] = []
-        for request in requests:
-            if batch and sum(map(samples, [*batch, request])) > self._settings.batch_size:
-                yield batch
-                batch = []
-            batch.append(request)
-        if batch:
-            yield batch
-
-    def _generate(self, requests: Sequence[Request]) -> list[Row]:
-        import torch
-        from transformers import GenerationConfig
-
-        rows = [Row(request, n) for request in requests for n in range(samples(request))]
-        width = max(len(row.request.prompt) for row in rows)
-        ids = torch.zeros((len(rows), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, width - len(row.request.prompt) :] = torch.tensor(row.request.prompt)
-            mask[number, width - len(row.request.prompt) :] = 1
-        build: Any = GenerationConfig
-        batch = Rows(rows, self._decoder)
-        inputs = self._inputs(ids.to(self._model.device), mask.to(self._model.device))
-        if isinstance(self._learned, Prefix):
-            # ``generate`` leaves out as many ids as the cache holds tokens.
-            before = torch.zeros((len(rows), self._learned.tokens), dtype=torch.long)
-            inputs["input_ids"] = torch.cat(
-                [before.to(inputs["input_ids"]), inputs["input_ids"]], 1
-            )
-        with torch.no_grad():
-            self._model.generate(
-                **inputs,
-                generation_config=build(
-                    do_sample=False,
-                    max_new_tokens=max(row.request.generation.max_tokens for row in rows),
-                    pad_token_id=self._decoder.ends[0],
-                ),
-                logits_processor=[batch.choose],
-                stopping_criteria=[batch.finished],
-            )
-        return rows
-
-    def _inputs(self, ids: Any, mask: Any = None) -> dict[str, Any]:
-        """Return the model's arguments for left-padded prompts [rows, tokens]."""
-        mask = ids.new_ones(ids.shape) if mask is None else mask
-        if self._learned is None:
-            return {"input_ids": ids, "attention_mask": mask}
-        return self._learned.before(self._model, ids, mask)
-
-    def _completions(
-        self, requests: Sequence[Request], rows: Sequence[Row]
-    ) -> Iterator[Completion]:
-        for request in requests:
-            own = [row.tokens for row in rows if row.request is request]
-            own *= request.generation.n // len(own)
-            yield self._decoder.completion(request.id, own, request.generation)

@@ -6,7 +6,6 @@ with a warning at most, and then serves a mixture of two models.
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from benchbench.engines.architecture import (
     Architecture,
@@ -64,13 +63,12 @@ def write_untied(base: Path, folder: Path) -> None:
     """Copy a base model, with the head as weights of its own: an engine opened with tied weights
     would leave a checkpoint's own head out."""
     from torch.nn import Parameter
-    from transformers import AutoModelForCausalLM
+
+    from benchbench.engines.loading import read_model
 
     weights = shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json", "*.bin")
     shutil.copytree(base, folder, ignore=weights)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        base, dtype="auto", local_files_only=True, use_safetensors=True
-    )
+    model = read_model(base, "auto")
     head = model.get_output_embeddings()
     head.weight = Parameter(head.weight.detach().clone())
     model.config.get_text_config().tie_word_embeddings = False
@@ -116,9 +114,8 @@ def _stored(folder: Path, base: Architecture) -> dict[str, Shape]:
     except CheckpointError as error:
         raise ModelError(str(error)) from error
     # Some models come with a copy of what is tied, or with buffers older versions stored.
-    redundant = {f"{base.head}.weight"} if base.tied else set()
     return {
         name: shape
         for name, shape in shapes.items()
-        if name not in redundant and not name.endswith("rotary_emb.inv_freq")
+        if name not in base.aliases and not name.endswith("rotary_emb.inv_freq")
     }

@@ -26,6 +26,7 @@ from benchbench.specs import digest
 
 __all__ = [
     "METRIC",
+    "STEADY",
     "WORDING_SHA256",
     "Answer",
     "Comparison",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 METRIC = "win_rate"
+STEADY = "same_in_both_orders"
+"""Metric of a judged result: the share of comparisons in which the judge says the same in both
+orders; one that goes by the place, or by chance, does so in few."""
 
 
 class Question(NamedTuple):
@@ -75,11 +79,23 @@ class Judgement:
         return sum(0.5 if order is None else order for order in self.orders) / 2
 
     @property
+    def is_steady(self) -> bool:
+        """Whether both orders prefer the same answer, or both neither; without a verdict: no."""
+        first, second = self.orders
+        if first is None or second is None:
+            return False
+        return (first > 0.5, first < 0.5) == (second > 0.5, second < 0.5)
+
+    @property
     def scores(self) -> dict[str, float]:
         """Metric -> value in [0, 1]; empty where the comparison is missing."""
         if self.error:
             return {}
-        return {METRIC: self.preference, NO_VERDICT: self.orders.count(None) / 2}
+        return {
+            METRIC: self.preference,
+            STEADY: float(self.is_steady),
+            NO_VERDICT: self.orders.count(None) / 2,
+        }
 
 
 def compare(

@@ -24,7 +24,7 @@ class Agreement:
     for_place: float
     """Its mean preference for what is shown first; 0.5 is fair."""
     steady: float
-    """Share of pairs in which it prefers the same answer in both orders."""
+    """Share of pairs in which it says the same in both orders."""
     no_verdict: float
     """Share of questions to which it named neither answer."""
     missing: tuple[str, ...]
@@ -55,7 +55,7 @@ def check(
         rate=stats.micro_mean([stats.Group(value, 1) for value in right]),
         for_longer=0.5 if length is None or length.favoured is None else length.favoured,
         for_place=fmean(map(_place, judged)) if judged else 0.5,
-        steady=fmean(map(_steady, judged)) if judged else 0.0,
+        steady=fmean(each.is_steady for each in judged) if judged else 0.0,
         no_verdict=fmean(each.scores["no_verdict"] for each in judged) if judged else 0.0,
         missing=tuple(sorted({each.error for each in found.values() if each.error})),
     )
@@ -71,8 +71,3 @@ def _place(judgement: Judgement) -> float:
     """Return the mean preference for what is shown first."""
     first, second = (0.5 if order is None else order for order in judgement.orders)
     return (first + 1 - second) / 2
-
-
-def _steady(judgement: Judgement) -> float:
-    first, second = (0.5 if order is None else order for order in judgement.orders)
-    return float((first - 0.5) * (second - 0.5) > 0)

@@ -26,6 +26,8 @@ OURS = frozenset(
     {"model", "messages", "max_tokens", "temperature", "logprobs", "top_logprobs", "n"}
 )
 """Fields of a request that decide how its answer is read."""
+ONE_QUESTION = (400, 413, 422)
+"""Statuses by which an endpoint refuses one question, such as a prompt that is too long for it."""
 PATIENCE = 8
 """Questions in a row that may fail before the judge is given up."""
 
@@ -109,7 +111,8 @@ class EndpointJudge:
                 for future in as_completed(asked):
                     answer = future.result()
                     if isinstance(answer, Answer):
-                        failures = failures + 1 if answer.error else 0
+                        failed = answer.error and not answer.refused
+                        failures = failures + 1 if failed else 0
                         yield answer
                         if failures > PATIENCE:
                             trouble = trouble or self._given_up(failures, answer.error)
@@ -167,7 +170,8 @@ class EndpointJudge:
                 f"and the key in {KEY}."
             )
         except openai.OpenAIError as error:
-            return Answer(question.key, error=_reason(error))
+            refused = getattr(error, "status_code", None) in ONE_QUESTION
+            return Answer(question.key, error=_reason(error), refused=refused)
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             return Answer(question.key, error=f"not a chat completion ({_reason(error)})")
 

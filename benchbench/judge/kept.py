@@ -17,6 +17,8 @@ class Answer(NamedTuple):
     """ln p of the labels; None for one that is not among the judge's likeliest tokens."""
     error: str = ""
     """Why the question has no answer; then it is asked again another time."""
+    refused: bool = False
+    """Whether that error is about this question alone: the judge is there, and said so."""
     served: str = ""
     """What the endpoint says it is: its model, and its fingerprint if it gives one."""
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from benchbench.engines import EngineSettings, choose_engine, open_engine
 from benchbench.errors import BadParameter
 from benchbench.hardware import precision
-from benchbench.hub import find_model
+from benchbench.hub import HUB_ID, find_model
 from benchbench.judge import Judge
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.serving import EngineJudge
@@ -85,6 +86,10 @@ def endpoint_of(request: JudgeRequest) -> EndpointJudge:
 def _endpoint(request: JudgeRequest) -> EndpointJudge | None:
     """Return the endpoint that is asked for; None for a model of our own."""
     model, _, url = request.name.partition("@http")
+    # A hub id has a revision after its @, in which no colon stands.
+    own = HUB_ID.fullmatch(request.name) and ":" not in request.name
+    if not url and "@" in request.name and not own and not Path(request.name).is_dir():
+        raise _no_endpoint(request.name)
     if not url and request.settings:
         raise BadParameter(
             f"--judge {request.name} is a model of our own, which has no settings "
@@ -93,11 +98,15 @@ def _endpoint(request: JudgeRequest) -> EndpointJudge | None:
     if not url:
         return None
     if not model or not url.startswith(("://", "s://")) or "@" in url:
-        raise BadParameter(
-            f"--judge is {request.name!r}; an endpoint is NAME@URL, such as "
-            "my-judge@http://127.0.0.1:8000/v1, and its key is in OPENAI_API_KEY."
-        )
+        raise _no_endpoint(request.name)
     return EndpointJudge(model=model, base_url=f"http{url}", **_settings(request.settings))
+
+
+def _no_endpoint(name: str) -> BadParameter:
+    return BadParameter(
+        f"--judge is {name!r}; an endpoint is NAME@URL with http:// or https://, such as "
+        "my-judge@http://127.0.0.1:8000/v1, and its key is in OPENAI_API_KEY."
+    )
 
 
 def _settings(texts: Mapping[str, str]) -> dict[str, Any]:

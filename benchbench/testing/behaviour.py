@@ -164,17 +164,17 @@ def pads(trial: Trial) -> str:
     """Return how much padding on the right changes completions."""
     import torch
 
-    from benchbench.train.examples import IGNORED, collate
+    from benchbench.train.batches import IGNORED, padded
 
     rows = material.examples()[:4]
-    batch = collate(rows)
-    padded = _logprobs(trial, batch["input_ids"], attention_mask=batch["attention_mask"])
+    batch = padded(rows)
+    together = _logprobs(trial, batch["input_ids"], attention_mask=batch["attention_mask"])
     difference = 0.0
     for number, row in enumerate(rows):
         alone = _logprobs(trial, torch.tensor([[*row.prompt, *row.completion]]))[0]
         # What predicts a completion stands one position before it.
         places = (batch["labels"][number] != IGNORED).nonzero()[:, 0] - 1
-        gap = (padded[number, places] - alone[places]).abs().max().item()
+        gap = (together[number, places] - alone[places]).abs().max().item()
         difference = max(difference, gap) if gap == gap else gap
     if not difference <= trial.tolerance:
         raise Failed(

@@ -1,4 +1,4 @@
-"""What methods are examined on: a small random Llama with its tokenizer, and a few samples."""
+"""What methods are examined on: small random models with their tokenizer, and a few samples."""
 
 from pathlib import Path
 from random import Random
@@ -39,6 +39,30 @@ def write_model(folder: Path) -> None:
             if "norm" not in name:
                 weights.mul_(4)  # as drawn, every prompt would be answered by the same token
     model.save_pretrained(folder)
+
+
+def write_encoder_decoder(folder: Path) -> None:
+    """Write a T5 of two layers in each stack, from a fixed seed, and the same tokenizer."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    write_tokenizer(folder)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=VOCABULARY,
+        d_model=128,
+        d_kv=32,
+        d_ff=256,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        decoder_start_token_id=2,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    build: Any = T5ForConditionalGeneration
+    build(config).save_pretrained(folder)
 
 
 def write_tokenizer(folder: Path) -> None:

@@ -19,8 +19,8 @@ from benchbench.testing import material
 from benchbench.testing.served import Served, serve
 from benchbench.testing.verdict import Failed
 from benchbench.train import Outcome, Progress, TrainJob, read_examples, write_examples
+from benchbench.train.checkpoints import FROZEN
 from benchbench.train.job import Phase
-from benchbench.train.trainer import FROZEN
 
 STEPS = 32
 """Of each training: a few more than the trainer makes before its first checkpoint."""
@@ -73,13 +73,15 @@ class Trial:
     folder: Path
     plugins: tuple[str, ...] = ()
     no_plugins: tuple[str, ...] = ()
+    write_base: Callable[[Path], None] = material.write_model
+    """Writes the model that the method is tried on."""
     answered: dict[str, Served] = field(default_factory=dict)
     """What each engine served, by the engine's name."""
 
     def __post_init__(self) -> None:
         from benchbench.engines import parity
 
-        material.write_model(self.base)
+        self.write_base(self.base)
         write_examples(self.folder / "examples.safetensors", material.examples())
         self.digest = self.hash_base()
         self.tolerance = parity.TOLERANCE["float32"]
@@ -88,6 +90,17 @@ class Trial:
     def base(self) -> Path:
         """Folder of the base model."""
         return self.folder / "base"
+
+    def on_encoder_decoder(self) -> "Trial":
+        """Return the trial of the same method on a small T5."""
+        return Trial(
+            registry=self.registry,
+            asked=self.asked,
+            folder=self.folder / "encoder-decoder",
+            plugins=self.plugins,
+            no_plugins=self.no_plugins,
+            write_base=material.write_encoder_decoder,
+        )
 
     @property
     def model_spec(self) -> ModelSpec:
@@ -134,14 +147,14 @@ class Trial:
         from torch.nn import Module
         from transformers import set_seed
 
-        from benchbench.train import trainer
+        from benchbench.train import batches, trainer
 
         job = self.job("adapted")
         assert job.spec.train and job.examples
         model, prompts = trainer.load(job)
         base = trainer.logprobs(model, prompts, "float32")
         rows = read_examples(job.examples)
-        parts = trainer.Parts(rows, [range(len(rows))] * STEPS)
+        parts = batches.Parts(rows, [range(len(rows))] * STEPS, batches.padded)
         training = Training(
             steps=STEPS,
             parts=1,
@@ -227,7 +240,7 @@ class Trial:
 
         job.work.mkdir(parents=True, exist_ok=True)
         with repeatable():
-            model, _ = trainer.fit(job, self.method(), trainer.load(job)[0], see)
+            model = trainer.fit(job, self.method(), trainer.load(job)[0], see).model
         weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         return Trained(model=model.eval(), weights=weights, resumed=seen[0])
 

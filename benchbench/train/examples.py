@@ -1,4 +1,4 @@
-"""Tokenised training samples: how they are stored, ordered and padded."""
+"""Tokenised training samples: how they are stored, and in what order they are seen."""
 
 import math
 import os
@@ -15,9 +15,6 @@ from benchbench.specs import TrainSpec
 Item = TypeVar("Item")
 Step = list[list[int]]
 """What a step sees: parts of a batch, each the indices of its samples."""
-
-IGNORED = -100
-"""Label of a token that is not learned, by torch's and transformers' convention."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,10 @@ def read_examples(path: Path) -> Examples:
     return Examples(**load_file(path))
 
 
-def plan(lengths: Sequence[int], train: TrainSpec, seed: int) -> list[Step]:
+def plan(lengths: Sequence[int], train: TrainSpec, seed: int, processes: int = 1) -> list[Step]:
     """Return what every step of a training sees: the same for all methods that are compared.
+
+    Each step has as many parts for each process; they take them in turn.
 
     An epoch deals all samples into batches whose sizes differ by at most one, so that no step
     learns from a handful of left-over samples. The batch with the longest sample comes first:
@@ -99,8 +98,15 @@ def plan(lengths: Sequence[int], train: TrainSpec, seed: int) -> list[Step]:
         raise ValueError("there are no training samples")
     random = Random(seed)
     batches = math.ceil(len(lengths) / train.batch_size)
-    parts = min(train.gradient_accumulation, len(lengths) // batches)
-    total = max(1, math.ceil(train.epochs * batches))
+    least = len(lengths) // batches
+    if least < processes:
+        raise ValueError(
+            f"batches of {least} samples cannot be shared by {processes} devices; choose fewer "
+            "devices or larger batches"
+        )
+    each = min(math.ceil(train.gradient_accumulation / processes), least // processes)
+    parts = each * processes
+    total = train.steps or max(1, math.ceil(train.epochs * batches))
     dealt: list[list[int]] = []
     while len(dealt) < total:
         dealt += deal(lengths, batches, random)
@@ -132,27 +138,3 @@ def evenly(items: list[Item], parts: int) -> list[list[Item]]:
     """Cut a list into consecutive parts whose lengths differ by at most one."""
     n = len(items)
     return [items[i * n // parts : (i + 1) * n // parts] for i in range(parts)]
-
-
-def collate(examples: Sequence[Example]) -> dict[str, Any]:
-    """Pad samples on the right into tensors; only answers carry labels."""
-    import torch
-
-    width = max(len(e.prompt) + len(e.completion) for e in examples)
-    shape = (len(examples), width)
-    # Padding is masked, so its token does not matter; 0 exists in every vocabulary.
-    batch = {
-        "input_ids": torch.zeros(shape, dtype=torch.long),
-        "attention_mask": torch.zeros(shape, dtype=torch.long),
-        "labels": torch.full(shape, IGNORED, dtype=torch.long),
-    }
-    for row, example in enumerate(examples):
-        prompt, end = len(example.prompt), len(example.prompt) + len(example.completion)
-        batch["input_ids"][row, :end] = torch.tensor([*example.prompt, *example.completion])
-        batch["attention_mask"][row, :end] = 1
-        batch["labels"][row, prompt:end] = batch["input_ids"][row, prompt:end]
-        for start, stop in example.read:
-            batch["labels"][row, prompt + start : prompt + stop] = IGNORED
-    # Nothing predicts a first token; transformers counts the others as the loss's denominator.
-    batch["labels"][:, 0] = IGNORED
-    return batch

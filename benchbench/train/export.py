@@ -16,7 +16,7 @@ from benchbench import hardware
 from benchbench.engines import parity
 from benchbench.engines.adapters import check_adapter
 from benchbench.engines.architecture import Architecture
-from benchbench.engines.soft import Learned, Prefix, SoftPrompt
+from benchbench.engines.soft import Prefix, of_peft
 from benchbench.errors import CheckpointError
 from benchbench.method import Route
 from benchbench.specs import Precision
@@ -102,7 +102,7 @@ class Exporter:
             most = MOST_RANK[self.precision]
             factors = low_rank.factor_all(base, merged, self.architecture, most)
             if factors is not None:
-                low_rank.write(factors, merged.name_or_path, folder)
+                low_rank.write(factors, merged.name_or_path, self.architecture, folder)
                 del base
                 if self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted):
                     return "lora"
@@ -110,7 +110,7 @@ class Exporter:
         return self._weights(merged, folder)
 
     def _learned(self, model: Any, folder: Path, wanted: list[list[float]]) -> Route:
-        learned = _learned_prompt(model)
+        learned = of_peft(model)
         base = model.get_base_model()
         found = parity.token_logprobs(
             base, self.prompts, lambda ids: learned.before(base, ids, ids.new_ones(ids.shape))
@@ -151,17 +151,6 @@ def added_parameters(base: Any, trained: Any) -> list[str]:
     head = _head_weight(trained)
     new = trained.named_parameters()
     return sorted(name for name, p in new if name not in known and p is not head)
-
-
-def _learned_prompt(model: Any) -> Learned:
-    import torch
-
-    with torch.no_grad():
-        learned = model.get_prompt(batch_size=1)
-    if isinstance(learned, torch.Tensor):
-        return SoftPrompt(learned[0])
-    keys, values = ([getattr(x, side)[0] for x in learned.layers] for side in ("keys", "values"))
-    return Prefix(torch.stack(keys), torch.stack(values))
 
 
 def _empty(folder: Path) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from benchbench.record import Artefact, Cost, PluginOrigin, Status
+from benchbench.record import Artefact, Cost, Instability, PluginOrigin, Selection, Status
 from benchbench.specs import RunSpec
 
-Phase = Literal["loading", "preparing", "training", "exporting"]
+Phase = Literal["loading", "preparing", "training", "validation", "exporting"]
 Value = TypeVar("Value")
+
+MEETING = "meeting"
+"""File by which the processes of a training find one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,12 @@ class TrainJob:
     """Where the method came from: what was begun with other code is not continued."""
     plugins: tuple[str, ...] = ()
     """Modules, or absolute paths of files, to load beside the installed plugins."""
+    data_root: Path | None = None
+    """Where validation samples are read from."""
+    devices: int = 1
+    """Processes that share every step, each on a device of its own."""
+    trackers: tuple[str, ...] = ()
+    """What transformers' Trainer reports to beside ``train.jsonl``, such as ``tensorboard``."""
 
     @property
     def work(self) -> Path:
@@ -43,7 +52,7 @@ class TrainJob:
 
     @property
     def steps(self) -> Path:
-        """One JSON line a step: step, loss, learning_rate, seconds."""
+        """One JSON line a step, and one a validation: step, validation, seconds."""
         return self.folder / "train.jsonl"
 
     def publishable(self, text: str) -> str:
@@ -67,6 +76,8 @@ class Progress:
     step: int = 0
     steps: int = 0
     loss: float | None = None
+    score: float | None = None
+    """On the validation samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +92,8 @@ class Outcome:
     """Whether somebody ended the process: no result, and the same job goes on from there."""
     cost: Cost | None = None
     artefact: Artefact | None = None
+    selection: Selection | None = None
+    instabilities: tuple[Instability, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 from benchbench import hardware
-from benchbench.train.job import Outcome, Progress, TrainJob, read, write
+from benchbench.train import group, trackers
+from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
 
 KILLS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 """Ends that somebody or a scheduler chose; a crash has other signals."""
@@ -27,9 +30,14 @@ def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) 
     kills = _oom_kills()
     with job.log.open("ab") as log:
         start = log.tell()
-        code = _run_process(job, log.fileno(), progress)
-    ended = read(job.work / "outcome.json", Outcome)
-    return ended or _death(job, code, start, memory_ran_out=_oom_kills() > kills)
+        code = _run_processes(job, log.fileno(), progress)
+    return _outcome(job) or _death(job, code, start, memory_ran_out=_oom_kills() > kills)
+
+
+def _outcome(job: TrainJob) -> Outcome | None:
+    """Return what was written of the end: by the process that failed first, if one did."""
+    written = sorted(job.work.glob("outcome*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return read(written[0], Outcome) if written else None
 
 
 def _claim(job: TrainJob) -> Outcome | None:
@@ -42,40 +50,79 @@ def _claim(job: TrainJob) -> Outcome | None:
     elif job.work.exists():
         shutil.rmtree(job.work)  # of another run: its checkpoints must not be continued
     write(job.work / "job.json", job)
-    (job.work / "outcome.json").unlink(missing_ok=True)
+    for path in job.work.glob("outcome*.json"):
+        path.unlink()
     return None
 
 
-def _run_process(job: TrainJob, log: int, progress: Callable[[Progress], None]) -> int:
-    """Run the child, relaying its progress; return its exit code, negative for a signal."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "benchbench.train.process", str(job.work / "job.json")],
-        stdin=subprocess.PIPE,  # held open: when it closes, the child knows that we are gone
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        env=_environment(),
-        start_new_session=True,  # Ctrl-C is ours to answer
-    )
-    with process:
+def _run_processes(job: TrainJob, log: int, progress: Callable[[Progress], None]) -> int:
+    """Run a process for each device, relaying the first one's progress.
+
+    Returns 0, or how the one died that the others then could not do without: its exit code,
+    negative for a signal.
+    """
+    (job.work / MEETING).unlink(missing_ok=True)
+    with ExitStack() as stack:
+        processes = [_start(job, log, rank) for rank in range(job.devices)]
+        for process in processes:
+            stack.enter_context(process)
+        ended: dict[int, int] = {}
+        watchers = [
+            Thread(target=_wait, args=(rank, processes, ended)) for rank in range(job.devices)
+        ]
+        for watcher in watchers:
+            watcher.start()
         try:
-            for line in process.stdout or ():
+            for line in processes[0].stdout or ():
                 progress(Progress(**json.loads(line)))
         except BaseException:  # Ctrl-C too: left alive, the child would still write to its folder
-            process.kill()
+            for process in processes:
+                process.kill()
             raise
-    return process.returncode
+        finally:
+            for watcher in watchers:
+                watcher.join()
+    # A signal is the cause of what the others then complain of.
+    return min(ended.values(), default=0) or max(ended.values(), default=0)
 
 
-def _environment() -> dict[str, str]:
-    # One device a run: Trainer would spread every batch over all it sees and so change its size.
-    device = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+def _start(job: TrainJob, log: int, rank: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "benchbench.train.process", str(job.work / "job.json")],
+        stdin=subprocess.PIPE,  # held open: when it closes, the child knows that we are gone
+        stdout=log if rank else subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env={
+            **trackers.environment(job.trackers, job.folder),  # what the user has set comes after
+            **_environment(job.devices),
+            **group.environment(rank, job.devices),
+        },
+        start_new_session=True,  # Ctrl-C is ours to answer
+    )
+
+
+def _wait(
+    rank: int, processes: "Sequence[subprocess.Popen[str]]", ended: MutableMapping[int, int]
+) -> None:
+    """Note how a process ends; the others wait for it in vain, so they end with it."""
+    code = processes[rank].wait()
+    if code and not ended:
+        ended[rank] = code
+        for process in processes:
+            process.kill()
+
+
+def _environment(devices: int) -> dict[str, str]:
+    # No more than asked for: Trainer would spread every batch over all that a process sees.
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = given.split(",") if given is not None else list(map(str, range(devices)))
     # Threads that spin while they wait cost several times the work itself on a shared machine.
     return (
         {"OMP_WAIT_POLICY": "PASSIVE"}
         | os.environ
         | {
-            "CUDA_VISIBLE_DEVICES": device,
+            "CUDA_VISIBLE_DEVICES": ",".join(visible[:devices]),
             "HF_HUB_OFFLINE": "1",  # PEFT asks the hub for the base model whenever it saves
             "PYTHONHASHSEED": "0",  # PEFT writes sets; in hash order, equal adapters would differ
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",

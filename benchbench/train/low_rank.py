@@ -72,7 +72,9 @@ def factor_all(
     return found or None
 
 
-def write(factors: Mapping[str, Factors], model: str, folder: Path) -> None:
+def write(
+    factors: Mapping[str, Factors], model: str, architecture: Architecture, folder: Path
+) -> None:
     """Write factors as a plain LoRA in PEFT's format, padded with zeros to one rank."""
     import torch
     from safetensors.torch import save_file
@@ -87,7 +89,7 @@ def write(factors: Mapping[str, Factors], model: str, folder: Path) -> None:
     save_file(tensors, folder / "adapter_model.safetensors")
     config = {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": "SEQ_2_SEQ_LM" if architecture.encoder_decoder else "CAUSAL_LM",
         "base_model_name_or_path": model,
         "r": rank,
         "lora_alpha": rank,

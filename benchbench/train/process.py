@@ -8,24 +8,24 @@ Progress goes to stdout as JSON lines, everything else to stderr; how it ended i
 
 import json
 import os
-import shutil
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchbench import hardware
 from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError, PluginError
 from benchbench.method import Method
-from benchbench.record import Artefact, Cost, Status
+from benchbench.record import Artefact, Cost, Instability, Status
 from benchbench.registry import Registry
-from benchbench.train import artefact, trainer
+from benchbench.train import artefact, checkpoints, forgetting, group, trainer
 from benchbench.train.export import Exporter
-from benchbench.train.job import Outcome, Progress, TrainJob, read, write
+from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
+from benchbench.train.validation import Validation
 
 Report = Callable[[Progress], None]
 
@@ -39,15 +39,22 @@ def main() -> None:
     job = read(path, TrainJob)
     if job is None:
         sys.exit(f"{path.name} is not a training job")
+    if rank := group.rank():
+        ended = run(job, lambda _: None)
+        if ended.status in ("done", "skipped"):
+            return
+        write(job.work / f"outcome-{rank}.json", ended)
+        sys.exit(1)  # the others would wait for this one
     write(job.work / "outcome.json", run(job, report))
-    for checkpoint in job.work.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    (job.work / trainer.FROZEN).unlink(missing_ok=True)
+    checkpoints.clear(job.work)
+    for path in (*job.work.glob("best-*"), job.work / checkpoints.FROZEN, job.work / MEETING):
+        path.unlink(missing_ok=True)
 
 
 def run(job: TrainJob, report: Report) -> Outcome:
     """Train in this process and return how it ended; only an interrupt is raised."""
     try:
+        group.join(job.work / MEETING)
         registry = Registry.load(job.no_plugins, job.plugins)
         method = registry.method(job.spec.method)
         if job.origin not in (None, registry.origins["method", method.name]):
@@ -56,26 +63,31 @@ def run(job: TrainJob, report: Report) -> Outcome:
             )
         if reason := method.skip(job.spec.model):
             return _outcome(job, "skipped", reason)
-        made = _untuned(job, report) if job.spec.train is None else _trained(job, method, report)
+        if job.spec.train is None:
+            return _untuned(job, report)
+        return _trained(job, method, Validation.of(job, registry), report)
     except Diverged as error:
-        return _outcome(job, "diverged", str(error))
+        nan = Instability(kind="nan", step=error.step)
+        return replace(_outcome(job, "diverged", str(error)), instabilities=(nan,))
     except Exception as error:  # whatever a method or a library raises is how this run ended
         traceback.print_exc()
         status: Status = "out_of_memory" if hardware.is_out_of_memory(error) else "failed"
         return _outcome(job, status, _describe(error, job))
-    return _outcome(job, "done", "", *made)
 
 
-def _untuned(job: TrainJob, report: Report) -> tuple[Cost, Artefact]:
+def _untuned(job: TrainJob, report: Report) -> Outcome:
     """Describe the base model as it is; kept apart because it needs none of the training."""
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
     base = trainer.logprobs(model, prompts, job.spec.precision)
     artefact.write_reference(job, prompts, base, base)
-    return count_parameters(model.requires_grad_(False)), artefact.of_base(job.model)
+    cost = count_parameters(model.requires_grad_(False))
+    return _outcome(job, "done", "", cost, artefact.of_base(job.model))
 
 
-def _trained(job: TrainJob, method: Method, report: Report) -> tuple[Cost, Artefact]:
+def _trained(
+    job: TrainJob, method: Method, validation: Validation | None, report: Report
+) -> Outcome:
     assert job.spec.train is not None
     precision = job.spec.precision
     report(Progress(phase="loading"))
@@ -83,16 +95,29 @@ def _trained(job: TrainJob, method: Method, report: Report) -> tuple[Cost, Artef
     # From the model as it came: some methods change the base weights, or start elsewhere.
     base = trainer.logprobs(model, prompts, precision)
     report(Progress(phase="preparing"))
-    model, cost = trainer.fit(job, method, model, report)
+    remembered = forgetting.loss(job.model, model, precision)
+    fitted = trainer.fit(job, method, model, report, validation)
+    group.leave()
+    if group.rank():
+        return _outcome(job, "done", "")  # what follows is for one
+    cost = fitted.cost
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
-    artefact.write_reference(job, prompts, base, trainer.logprobs(model, prompts, precision))
+    trained = trainer.logprobs(fitted.model, prompts, precision)
+    artefact.write_reference(job, prompts, base, trained)
+    forgotten = forgetting.loss(job.model, fitted.model, precision) - remembered
+    cost = replace(cost, forgetting=forgotten)
     exporter = Exporter(
         read_base=lambda: trainer.load(job)[0],
         architecture=Architecture.of(job.model),
         prompts=prompts,
         precision=precision,
     )
-    return cost, artefact.export(job, method, model, exporter)
+    made = artefact.export(job, method, fitted.model, exporter)
+    return replace(
+        _outcome(job, "done", "", cost, made),
+        selection=fitted.selection,
+        instabilities=fitted.instabilities,
+    )
 
 
 def _outcome(

@@ -4,43 +4,87 @@ import json
 import math
 import os
 import statistics
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchbench import hardware
-from benchbench.record import Cost
+from benchbench.record import Cost, Instability
+from benchbench.train import group
+from benchbench.train.checkpoints import state
 from benchbench.train.job import Progress
+from benchbench.train.meter import Meter, energy, memory_kind
+
+WARM_UP = 3
+"""First steps of a process that its speed is not taken from: kernels are still being chosen."""
+
+SMOOTH = 5
+"""Steps that a loss is averaged over before it is called an explosion."""
+
+EXPLOSION = 2.0
+"""Times the loss of the first step, which is that of the untrained model."""
+
+Line = dict[str, Any]
 
 
 class Diverged(Exception):
     """The loss or its gradient is not a number any more."""
 
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+
 
 @dataclass
 class Recorder:
-    """Times steps and writes them to a file of JSON lines, from which the cost is read."""
+    """Times steps and writes them to a file of JSON lines, from which the cost is read.
+
+    Of the processes that train together each keeps the lines, and the first one writes them.
+    """
 
     path: Path
     steps: int
     """Steps of the whole training."""
     report: Callable[[Progress], None]
+    tokens: Sequence[int] = ()
+    """Tokens that each step sees, padding left out."""
+    training: Meter = field(default_factory=Meter)
+    evaluation: Meter = field(default_factory=Meter)
     started: float = 0.0
     seconds: float = 0.0
     """Of the step under way, or the last one."""
+    joules: float | None = None
+    """As the card's counter stood at the beginning of the step, and then what the step took."""
+    first: int = 0
+    """Steps that were done before this process."""
+    lines: list[Line] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read what was written before an interruption, but a line that was cut short."""
+        if self.path.exists():
+            *whole, _ = self.path.read_text().split("\n")
+            self.lines = [json.loads(line) for line in whole]
+        group.gather(None)  # nobody writes before all have read
 
     def keep(self, steps: int) -> None:
-        """Forget all but the first steps: training goes on from there."""
-        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-        part = self.path.with_suffix(".part")
-        part.write_bytes(b"".join(lines[:steps]))
-        os.replace(part, self.path)
+        """Forget all but what was written up to a step: training goes on from there."""
+        self.lines = [line for line in self.lines if line["step"] <= steps]
+        if group.rank() == 0:
+            part = self.path.with_suffix(".part")
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+            os.replace(part, self.path)
+        self.first = steps
         self.report(Progress(phase="training", step=steps, steps=self.steps))
 
+    def scores(self) -> dict[int, float]:
+        """Return the scores on validation samples, by step; step 0 is the untrained model's."""
+        return {line["step"]: line["validation"] for line in self.lines if "validation" in line}
+
     def begin_step(self) -> None:
+        self.joules = energy()
         self.started = time.perf_counter()
 
     def end_step(self) -> None:
@@ -49,43 +93,126 @@ class Recorder:
 
             torch.cuda.synchronize()  # else the work is only queued
         self.seconds = time.perf_counter() - self.started
+        if self.joules is not None and (now := energy()) is not None:
+            self.joules = now - self.joules
 
     def write(self, step: int, loss: float, gradient_norm: float, learning_rate: float) -> None:
         """Write a finished step down; raises Diverged where it left no numbers."""
         for name, value in (("loss", loss), ("gradient norm", gradient_norm)):
             if not math.isfinite(value):
-                raise Diverged(f"the {name} was {value} at step {step} of {self.steps}")
-        line = json.dumps(
-            {"step": step, "loss": loss, "learning_rate": learning_rate, "seconds": self.seconds}
-        )
-        with self.path.open("a") as file:
-            file.write(line + "\n")
+                raise Diverged(f"the {name} was {value} at step {step} of {self.steps}", step)
+        line = {
+            "step": step,
+            "loss": loss,
+            "gradient_norm": gradient_norm,
+            "learning_rate": learning_rate,
+            "seconds": self.seconds,
+            "warm": step > self.first + WARM_UP,
+        }
+        if self.tokens:
+            line["tokens"] = self.tokens[step - 1]
+        if self.joules is not None:
+            line["joules"] = self.joules
+        self._append(line)
         self.report(Progress(phase="training", step=step, steps=self.steps, loss=loss))
 
-    def cost(self, parameters: Cost, train_tokens: int) -> Cost:
+    def write_score(self, step: int, score: float, seconds: float) -> None:
+        """Write down what was scored on the validation samples after a step."""
+        self._append({"step": step, "validation": score, "seconds": seconds})
+        self.report(Progress(phase="validation", step=step, steps=self.steps, score=score))
+
+    def cost(self, parameters: Cost) -> Cost:
         """Add up what the steps took, those before a resume included."""
-        rows = [json.loads(line) for line in self.path.read_text().splitlines()]
-        seconds = [row["seconds"] for row in rows]
+        rows = [line for line in self.lines if "loss" in line]
+        warm = [row for row in rows if row["warm"]]
         last = [row["loss"] for row in rows[-max(1, len(rows) // 10) :]]
-        memory, kind = peak_memory()
+        joules = [row["joules"] for row in rows if "joules" in row]
+        evaluations = [line["seconds"] for line in self.lines if "validation" in line]
         return replace(
             parameters,
             steps=len(rows),
-            train_tokens=train_tokens,
-            train_seconds=math.fsum(seconds),
-            step_seconds=statistics.median(seconds),
-            peak_memory_bytes=memory,
-            peak_memory_kind=kind,
+            train_tokens=sum(self.tokens),
+            train_seconds=math.fsum(row["seconds"] for row in rows),
+            step_seconds=statistics.median(row["seconds"] for row in warm or rows),
+            tokens_per_second=_speed(warm or rows),
+            peak_memory_bytes=_largest(group.gather(self.training.peak)),
+            peak_memory_kind=memory_kind(),
+            validation_seconds=math.fsum(evaluations) if evaluations else None,
+            validation_memory_bytes=_largest(group.gather(self.evaluation.peak)),
+            energy_joules=_total(group.gather(joules), len(rows)),
+            processes=group.size(),
             final_loss=statistics.fmean(last),
         )
 
+    def instabilities(self) -> tuple[Instability, ...]:
+        """Return what went wrong without ending the training."""
+        losses = [line["loss"] for line in self.lines if "loss" in line]
+        found = (exploded(losses), collapsed(self.scores()))
+        return tuple(each for each in found if each is not None)
 
-def count_parameters(model: Any) -> Cost:
+    def _append(self, line: Line) -> None:
+        self.lines.append(line)
+        if group.rank():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def exploded(losses: Sequence[float]) -> Instability | None:
+    """Find the first steps that lost much more than the untrained model; ours, as no paper's.
+
+    Their mean loss is above twice that of the first step.
+    """
+    for end in range(SMOOTH, len(losses) + 1):
+        mean = statistics.fmean(losses[end - SMOOTH : end])
+        if mean > EXPLOSION * losses[0]:
+            return Instability(kind="explosion", step=end, value=mean)
+    return None
+
+
+def collapsed(scores: dict[int, float]) -> Instability | None:
+    """Find the first validation after which the model was worse than untrained and stayed so."""
+    worse = {step: score < scores[0] for step, score in scores.items() if step and 0 in scores}
+    first = None
+    for step in sorted(worse, reverse=True):
+        if not worse[step]:
+            break
+        first = step
+    if first is None:
+        return None
+    return Instability(kind="collapse", step=first, value=scores[first])
+
+
+def _largest(peaks: Sequence[int | None]) -> int | None:
+    """Return the most memory that any of the processes held."""
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _total(joules: Sequence[Sequence[float]], steps: int) -> float | None:
+    """Return what all cards took; None unless each counted every step."""
+    if not all(len(each) == steps for each in joules):
+        return None
+    return math.fsum(map(math.fsum, joules))
+
+
+def _speed(rows: Sequence[Line]) -> float | None:
+    if not all("tokens" in row for row in rows):
+        return None
+    tokens: int = sum(row["tokens"] for row in rows)
+    return tokens / math.fsum(row["seconds"] for row in rows)
+
+
+def count_parameters(model: Any, packed: bool | None = None) -> Cost:
     """Count a model's parameters, tied ones once; the rest of the cost is not known yet."""
     parameters = list(model.parameters())
+    trained = [p for p in parameters if p.requires_grad]
     return Cost(
         total_parameters=sum(map(_size, parameters)),
-        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        trainable_parameters=sum(p.numel() for p in trained),
+        trained_bytes=sum(p.nbytes for p in trained),
+        saved_bytes=sum(tensor.nbytes for _, tensor in state(model)),
+        packed=packed,
     )
 
 
@@ -93,24 +220,3 @@ def _size(parameter: Any) -> int:
     """Return how many numbers a parameter stands for: packed ones are more than its elements."""
     packed = getattr(parameter, "quant_state", None)
     return int(packed.shape.numel()) if packed is not None else int(parameter.numel())
-
-
-def peak_memory() -> tuple[int | None, Literal["cuda_allocated", "rss"]]:
-    """Return the most memory this process has held at once, in bytes."""
-    if hardware.device() == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated(), "cuda_allocated"
-    try:
-        # Not getrusage, whose figure begins with what the parent held before it started this one.
-        status = Path("/proc/self/status").read_text()
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) * 1024, "rss"
-    except (OSError, StopIteration):
-        pass  # not on Linux
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None, "rss"
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "rss"

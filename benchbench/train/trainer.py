@@ -1,15 +1,13 @@
 """The step loop: one method's model, trained with transformers' Trainer.
 
-Trainer brings mixed precision, accumulation, clipping, the schedule and resuming. Ours are the
-order of the samples (``examples.plan``), what is recorded (``recorder``), and what a checkpoint
-holds: whatever is trained, by name, so that every method resumes alike.
+Trainer brings mixed precision, accumulation, clipping, the schedule, trackers and resuming. Ours
+are the order of the samples (``examples.plan``), how they become tensors (``batches``), what is
+recorded (``recorder``), what a checkpoint holds (``checkpoints``), and which weights are kept
+(``selection``).
 """
 
-import json
 import math
-import shutil
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,29 +15,37 @@ from typing import Any
 
 from benchbench import hardware
 from benchbench.engines import parity
+from benchbench.engines.loading import read_model
 from benchbench.method import Method, Training
-from benchbench.prompt import Example
-from benchbench.record import Cost
-from benchbench.specs import Precision, digest
-from benchbench.train.examples import Examples, collate, plan, read_examples
+from benchbench.profile import Schedule, schedule
+from benchbench.record import Cost, Instability, Selection
+from benchbench.specs import Precision, TrainSpec
+from benchbench.train import batches, checkpoints, group
+from benchbench.train.batches import Collate, Parts
+from benchbench.train.examples import Examples, plan, read_examples
 from benchbench.train.job import Progress, TrainJob
 from benchbench.train.recorder import Recorder, count_parameters
+from benchbench.train.selection import Selector
+from benchbench.train.validation import Validation
 
-WEIGHTS = "trained.safetensors"
 
-FROZEN = "frozen"
-"""File that says beside which frozen weights the checkpoints were trained."""
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A trained model, and how its training went."""
+
+    model: Any
+    cost: Cost
+    selection: Selection | None
+    instabilities: tuple[Instability, ...]
 
 
 def load(job: TrainJob) -> tuple[Any, list[list[int]]]:
     """Return the base model in float32 on the device, and the parity gate's prompts."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.model, local_files_only=True)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        job.model, dtype=torch.float32, local_files_only=True, use_safetensors=True
-    )
+    model = read_model(job.model, torch.float32)
     # PEFT writes it into every adapter: the model's name, and not a folder of this machine.
     model.name_or_path = job.spec.model.name
     return model.to(hardware.device()), parity.tokenize(tokenizer)
@@ -55,25 +61,32 @@ def logprobs(model: Any, prompts: list[list[int]], precision: Precision) -> list
 
 
 def fit(
-    job: TrainJob, method: Method, model: Any, report: Callable[[Progress], None]
-) -> tuple[Any, Cost]:
-    """Adapt and train a base model; returns the trained model and what it took."""
+    job: TrainJob,
+    method: Method,
+    model: Any,
+    report: Callable[[Progress], None],
+    validation: Validation | None = None,
+) -> Fitted:
+    """Adapt and train a base model."""
     import torch
     from transformers import set_seed
 
     train, seed = job.spec.train, job.spec.seed
     assert train is not None
     assert job.examples is not None
-    if hardware.device() == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     examples = read_examples(job.examples)
-    steps = plan(examples.lengths, train, seed)
-    parts = Parts(examples, [part for step in steps for part in step])
+    steps = plan(examples.lengths, train, seed, group.size())
+    recorder = Recorder(job.steps, len(steps), report, _tokens(examples, steps))
+    selector = None
+    if validation:
+        selector = Selector(validation, recorder, job.work, train.evaluations)
+        selector.begin(model)
+    parts = Parts(examples, [part for step in steps for part in step], _plain_collate(model))
     config, use_cache = model.config, model.config.use_cache
     training = Training(
         steps=len(steps),
         parts=len(steps[0]),
-        weight_decay=train.weight_decay,
+        weight_decay=schedule(train, method.role).weight_decay,
         max_grad_norm=train.max_grad_norm,
         batches=partial(parts.batches, model.device),
     )
@@ -84,47 +97,61 @@ def fit(
             f"adapt() of method {method.name!r} returned {model!r}; it must return the model to "
             "train"
         )
-    recorder = Recorder(job.steps, len(steps), report)
+    packed = _is_packed(train, method, model, examples)
+    if packed:
+        parts = Parts(examples, parts.indices, batches.packed)
     optimizer = method.optimizer(model, training)
-    trainer = _trainer(job, method, model, parts, recorder, optimizer)
-    parameters = count_parameters(model)
+    trainer = _trainer(job, method, model, parts, recorder, optimizer, selector)
+    parameters = count_parameters(model, packed)
     if not parameters.trainable_parameters:
         raise ValueError(f"method {method.name!r} leaves no parameter to train")
-    checkpoint = _same_start(job, model)
-    recorder.keep(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+    checkpoint = _go_on_from(job.work, model, selector)
+    recorder.keep(checkpoints.step_of(checkpoint) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    cost = recorder.cost(parameters, parts.tokens)
     config.use_cache = use_cache  # Trainer switches it off for good; generation wants it
-    return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False), cost
+    trained = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    return Fitted(
+        model=trained,
+        cost=recorder.cost(parameters),
+        selection=selector.choose(trained) if selector else None,
+        instabilities=recorder.instabilities(),
+    )
 
 
-@dataclass(frozen=True)
-class Parts(Sequence[list[Example]]):
-    """The batches of all steps, or the parts they are computed in: Trainer's data set."""
+def _tokens(examples: Examples, steps: list[list[list[int]]]) -> list[int]:
+    lengths = examples.lengths
+    return [sum(lengths[i] for part in step for i in part) for step in steps]
 
-    examples: Examples
-    indices: Sequence[Sequence[int]]
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of all parts, without padding."""
-        lengths = self.examples.lengths
-        return sum(lengths[i] for part in self.indices for i in part)
+def _plain_collate(model: Any) -> Collate:
+    return batches.paired if model.config.is_encoder_decoder else batches.padded
 
-    def __len__(self) -> int:
-        return len(self.indices)
 
-    def __getitem__(self, index: Any) -> Any:
-        return [self.examples[i] for i in self.indices[index]]
+def _is_packed(train: TrainSpec, method: Method, model: Any, examples: Examples) -> bool:
+    """Whether samples share rows: only where that is asked for, declared, and shown to be exact."""
+    if not (train.packing and method.packable) or model.config.is_encoder_decoder:
+        return False
+    few = [examples[i] for i in range(min(8, len(examples)))]
+    return batches.packs_exactly(model, few, parity.TOLERANCE["float32"])
 
-    def batches(self, device: Any) -> Iterator[dict[str, Any]]:
-        """Yield the tensors that training will see."""
-        for part in self:
-            yield {name: tensor.to(device) for name, tensor in collate(part).items()}
+
+def _go_on_from(work: Path, model: Any, selector: Selector | None) -> Path | None:
+    """Return the checkpoint to go on from; without the best weights until then there is none."""
+    found = checkpoints.same_start(work, model)
+    if found and selector and not selector.holds_best(checkpoints.step_of(found)):
+        checkpoints.clear(work)
+        return None
+    return found
 
 
 def _trainer(
-    job: TrainJob, method: Method, model: Any, parts: Parts, recorder: Recorder, optimizer: Any
+    job: TrainJob,
+    method: Method,
+    model: Any,
+    parts: Parts,
+    recorder: Recorder,
+    optimizer: Any,
+    selector: Selector | None,
 ) -> Any:
     from transformers import PrinterCallback, TrainingArguments
 
@@ -134,13 +161,11 @@ def _trainer(
         output_dir=str(job.work),
         num_train_epochs=1,  # the parts are those of all epochs
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=len(parts) // recorder.steps,
+        gradient_accumulation_steps=len(parts) // recorder.steps // group.size(),
+        gradient_checkpointing=train.gradient_checkpointing,
         train_sampling_strategy="sequential",
         learning_rate=method.learning_rate,
-        lr_scheduler_type="linear",
-        # At least one step is not warm-up, whose first has a learning rate of 0.
-        warmup_steps=min(math.ceil(train.warmup_ratio * recorder.steps), recorder.steps - 1),
-        weight_decay=train.weight_decay,
+        weight_decay=schedule(train, method.role).weight_decay,
         max_grad_norm=train.max_grad_norm,
         seed=job.spec.seed,
         bf16=job.spec.precision == "bfloat16",
@@ -153,25 +178,29 @@ def _trainer(
         save_total_limit=1,
         remove_unused_columns=False,
         disable_tqdm=True,
-        report_to="none",
+        report_to=list(job.trackers) or "none",
+        run_name=f"{method.name} {job.spec.id}",
     )
-    trainer = _trainer_class()(
+    trainer = _trainer_class(schedule(train, method.role), selector)(
         model=model,
         args=arguments,
         train_dataset=parts,
-        data_collator=lambda rows: collate(rows[0]),
-        callbacks=[_callback(method, model, recorder)],
+        data_collator=lambda rows: parts.collate(rows[0]),
+        callbacks=[_callback(method, model, recorder, selector)],
         optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _callback(method: Method, model: Any, recorder: Recorder) -> Any:
+def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector | None) -> Any:
     from transformers import TrainerCallback
 
     class Events(TrainerCallback):
         """Passes Trainer's events on."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            recorder.training.start()
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             recorder.begin_step()
@@ -182,6 +211,9 @@ def _callback(method: Method, model: Any, recorder: Recorder) -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             recorder.end_step()
+            if selector and state.global_step in selector.steps:
+                control.should_evaluate = True
+                control.should_save = method.resumable
             if state.global_step == state.max_steps:
                 control.should_save = False  # it is exported next
 
@@ -191,12 +223,18 @@ def _callback(method: Method, model: Any, recorder: Recorder) -> Any:
                     state.global_step, logs["loss"], logs["grad_norm"], logs["learning_rate"]
                 )
 
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if selector:
+                selector.tidy()
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            recorder.training.stop()
+
     return Events()
 
 
-def _trainer_class() -> Any:
-    from safetensors.torch import load_file, save_file
-    from transformers import Trainer
+def _trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
+    from transformers import Trainer, get_scheduler
 
     class NamedWeightsTrainer(Trainer):
         """Keeps what is trained by name, instead of in one format for each kind of model.
@@ -205,73 +243,45 @@ def _trainer_class() -> Any:
         methods (P-tuning's encoder) and fails for others (AdaLoRA, prefix projections).
         """
 
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            length = round(schedule.stretch * num_training_steps)
+            # At least one step is not warm-up, whose first has a learning rate of 0.
+            warmup = min(math.ceil(schedule.warmup * length), num_training_steps - 1)
+            built: Any = optimizer or self.optimizer
+            self.lr_scheduler = get_scheduler(schedule.curve, built, warmup, length)
+            return self.lr_scheduler
+
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: Any,
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:
+            network: Any = self.model
+            if not network.config.is_encoder_decoder:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            # T5 and its like take no count of a step's tokens: they return the mean over a part.
+            learned = inputs["labels"].ne(batches.IGNORED).sum()
+            # The gradients of several processes are averaged later.
+            share = learned * self.accelerator.num_processes / num_items_in_batch
+            return model(**inputs).loss * share
+
+        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+            assert selector is not None
+            score = selector.evaluate(self.model, self.state.global_step)
+            metrics = {f"eval_{selector.validation.split.metric}": score}
+            self.log(metrics)
+            handler = self.callback_handler
+            self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
+            return metrics
+
         def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
             folder = Path(output_dir or str(self.args.output_dir))
-            folder.mkdir(parents=True, exist_ok=True)
-            kept = {name: tensor.detach().contiguous() for name, tensor in _state(self.model)}
-            save_file(kept, folder / WEIGHTS)
+            checkpoints.write_state(self.model, folder / checkpoints.WEIGHTS)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            kept = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-            for name, tensor in _state(self.model if model is None else model):
-                tensor.data.copy_(kept[name])
+            path = Path(resume_from_checkpoint) / checkpoints.WEIGHTS
+            checkpoints.read_state(self.model if model is None else model, path)
 
     return NamedWeightsTrainer
-
-
-def _state(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every tensor that training may change, by name, tied ones once."""
-    yield from ((name, p) for name, p in model.named_parameters() if p.requires_grad)
-    persistent = model.state_dict().keys()
-    yield from ((name, b) for name, b in model.named_buffers() if name in persistent)
-
-
-def _same_start(job: TrainJob, model: Any) -> Path | None:
-    """Return the checkpoint to go on from, if the frozen weights are those it was trained beside.
-
-    Some methods compute them from the base model (PiSSA, LoRA-GA), and another machine or thread
-    count may do that otherwise.
-    """
-    import torch
-
-    frozen = {
-        # In pieces: a sum of bytes takes eight times their memory, which would count as training's.
-        name: sum(
-            int(piece.sum(dtype=torch.int64))
-            for piece in p.detach().reshape(-1).view(torch.uint8).split(1 << 22)
-        )
-        for name, p in model.named_parameters()
-        if not p.requires_grad
-    }
-    now, path = digest(frozen), job.work / FROZEN
-    if not path.exists() or path.read_text() != now:
-        for stale in job.work.glob("checkpoint-*"):
-            shutil.rmtree(stale)
-        job.work.mkdir(parents=True, exist_ok=True)
-        path.write_text(now)
-    return latest_checkpoint(job.work)
-
-
-def latest_checkpoint(work: Path) -> Path | None:
-    """Return the last checkpoint that was written whole; delete those that were not."""
-    found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    while found:
-        if _is_whole(found[-1]):
-            return found[-1]
-        shutil.rmtree(found.pop())
-    return None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """Tell whether a checkpoint can be read: a killed process leaves files cut short."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        # Trainer writes it last.
-        json.loads((checkpoint / "trainer_state.json").read_bytes())
-        with safe_open(checkpoint / WEIGHTS, framework="pt"):
-            pass
-    except (OSError, ValueError, SafetensorError):
-        return False
-    pickles = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
-    return all(zipfile.is_zipfile(checkpoint / name) for name in pickles)

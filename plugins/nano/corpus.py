@@ -50,11 +50,12 @@ PLAIN = ("{0} -> {1}", "{0}\n{1}", "{0} | {1}", "{0} => {1}", "{0}\n- {1}", "{0}
 
 
 @cache
-def _skills() -> tuple[Skill, ...]:
+def skills() -> tuple[Skill, ...]:
+    """List the skills that the corpus shows."""
     return tuple(skill for name, skill in all_skills().items() if name not in NEVER_SHOWN)
 
 
-def _labelled(random: Random) -> tuple[str, str, str]:
+def labelled(random: Random) -> tuple[str, str, str]:
     """Draw one consistent way to mark instruction, input and answer, as three templates."""
     opening, closing = random.choice(LABELS)
     words = [random.choice(choices) for choices in (ASKING, GIVING, ANSWERING)]
@@ -69,9 +70,9 @@ def _pair(example: Example, giving: str, answering: str) -> str:
 
 def _few_shot(random: Random) -> str:
     """Show one skill several times; the instruction stands above or is left out."""
-    skill = random.choice(_skills())
+    skill = random.choice(skills())
     examples = [skill.make(random) for _ in range(random.randint(2, 6))]
-    asking, giving, answering = _labelled(random)
+    asking, giving, answering = labelled(random)
     head = skill.instruction(random)
     style = random.random()
     if style < 0.25:
@@ -89,12 +90,12 @@ def _few_shot(random: Random) -> str:
 
 def _mixed(random: Random) -> str:
     """Change the skill at every step, so that only the instruction tells what to do."""
-    asking, giving, answering = _labelled(random)
+    asking, giving, answering = labelled(random)
     if random.random() < 0.25:
         asking = giving = answering = "{}"
     blocks = []
     for _ in range(random.randint(2, 5)):
-        skill = random.choice(_skills())
+        skill = random.choice(skills())
         pair = _pair(skill.make(random), giving, answering)
         blocks.append(f"{asking.format(skill.instruction(random))}\n{pair}")
     return random.choice(("\n\n", "\n\n", "\n===\n")).join(blocks)
@@ -102,9 +103,9 @@ def _mixed(random: Random) -> str:
 
 def _choices(random: Random) -> str:
     """Ask several things of one kind of input, so that the instruction cannot be guessed."""
-    asking, giving, answering = _labelled(random)
-    first = random.choice(_skills())
-    family = [skill for skill in _skills() if skill.noun == first.noun]
+    asking, giving, answering = labelled(random)
+    first = random.choice(skills())
+    family = [skill for skill in skills() if skill.noun == first.noun]
     blocks = []
     for skill in random.choices(family, k=random.randint(2, 5)):
         pair = _pair(skill.make(random), giving, answering)
@@ -116,14 +117,14 @@ def _chat(random: Random) -> str:
     """Write the turns of the chat template."""
     turns = []
     for _ in range(random.choice((1, 1, 2, 3))):
-        skill = random.choice(_skills())
+        skill = random.choice(skills())
         example = skill.make(random)
         request = f"{skill.instruction(random)}\n{example.input}"
         turns.append(f"<|user|>\n{request}\n<|assistant|>\n{example.outputs[0]}")
     return "\n".join(turns)
 
 
-def _story(random: Random) -> str:
+def story(random: Random) -> str:
     """Tell of two people in some sentences, with a title or a dialogue now and then."""
     scene = Scene.draw(random)
     parts = ["going", "acting", "elsewhere", "company", "mood"]
@@ -139,7 +140,7 @@ def _story(random: Random) -> str:
     return (title if random.random() < 0.4 else "") + " ".join(sentences)
 
 
-def _facts(random: Random) -> str:
+def facts(random: Random) -> str:
     """State what words mean: kinds, opposites, topics, order of numbers and months."""
     lines = []
     for _ in range(random.randint(4, 10)):
@@ -166,7 +167,7 @@ def _facts(random: Random) -> str:
     return random.choice((" ", "\n")).join(lines)
 
 
-def _echo(random: Random) -> str:
+def echo(random: Random) -> str:
     """Repeat a row of words or characters, which teaches copying early."""
     if random.random() < 0.7:
         row = [random.choice(WORDS) for _ in range(random.randint(4, 12))]
@@ -179,14 +180,14 @@ def _echo(random: Random) -> str:
     return "\n".join([text] * random.randint(2, 3))
 
 
-def _reshape(random: Random) -> str:
+def reshape(random: Random) -> str:
     """Repeat a row of words in other layouts: a word is copied whatever stands before it."""
     row = random.choices((*WORDS, *PEOPLE), k=random.randint(5, 24))
     separators = random.choices((" ", ", ", "\n", "\n", " - ", " / ", "; "), k=3)
     return "\n\n".join(separator.join(row) for separator in separators)
 
 
-def _look_up(random: Random) -> str:
+def look_up(random: Random) -> str:
     """Write a small dictionary of random pairs, then ask for its entries in another order."""
     keys = random.sample((*WORDS, *PEOPLE), random.randint(3, 8))
     values = random.sample((*WORDS, *PEOPLE), len(keys))
@@ -200,11 +201,11 @@ KINDS_OF_DOCUMENT = (
     _mixed,
     _choices,
     _chat,
-    _story,
-    _facts,
-    _echo,
-    _reshape,
-    _look_up,
+    story,
+    facts,
+    echo,
+    reshape,
+    look_up,
 )
 STAGES = (
     (0, (30, 25, 12, 10, 12, 6, 5, 0, 0)),
@@ -218,12 +219,17 @@ otherwise take far longer to find; then the skills again, now that it can copy.
 """
 
 
+def is_clean(text: str) -> bool:
+    """Tell whether a text holds no input of a test instance."""
+    return not any(held_out in text for held_out in held_out_inputs())
+
+
 def document(seed: int, index: int, part: str = "train") -> str:
     """Make one document; `part` keeps training and held-out text apart."""
     shares = [shares for start, shares in STAGES if start <= index][-1]
     for attempt in range(100):
         random = Random(f"{seed}/{part}/{index}/{attempt}")
         text = random.choices(KINDS_OF_DOCUMENT, shares)[0](random)
-        if not any(held_out in text for held_out in held_out_inputs()):
+        if is_clean(text):
             return text
     raise AssertionError("the corpus can no longer avoid the test instances")

@@ -32,12 +32,16 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
 
 
 class Muon:
-    """Steps matrices by their orthogonalised Nesterov momentum, with decoupled weight decay."""
+    """Steps matrices by their orthogonalised Nesterov momentum, with decoupled weight decay.
 
-    def __init__(self, matrices: list[torch.nn.Parameter]) -> None:
+    ``shares`` are parts of the learning rate, one for each matrix.
+    """
+
+    def __init__(self, matrices: list[torch.nn.Parameter], shares: list[float]) -> None:
         import torch
 
         self.matrices = matrices
+        self.shares = shares
         self.momenta = [torch.zeros_like(matrix) for matrix in matrices]
 
     def step(self, learning_rate: float) -> None:
@@ -45,10 +49,11 @@ class Muon:
         import torch
 
         with torch.no_grad():
-            for matrix, momentum in zip(self.matrices, self.momenta, strict=True):
+            each = zip(self.matrices, self.momenta, self.shares, strict=True)
+            for matrix, momentum, share in each:
                 assert matrix.grad is not None
                 momentum.lerp_(matrix.grad, 1 - MOMENTUM)
                 update = orthogonal(matrix.grad.lerp(momentum, MOMENTUM))
                 scale = 0.2 * float(max(matrix.shape)) ** 0.5
                 matrix.mul_(1 - learning_rate * WEIGHT_DECAY)
-                matrix.add_(update, alpha=-learning_rate * scale)
+                matrix.add_(update, alpha=-learning_rate * share * scale)

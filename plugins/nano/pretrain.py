@@ -7,16 +7,17 @@ that was interrupted goes on from `--state` when it is started again with the sa
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .card import Facts, model_card
 from .corpus import NEVER_SHOWN, document
@@ -26,15 +27,15 @@ from .world import DAYS, PEOPLE, TOPICS, TOWNS, WORDS
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 TOKENIZER_DOCUMENTS = 8000
 HELD_OUT_SEQUENCES = 48
 
 
-def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+def options_of(arguments: list[str] | None = None) -> Namespace:
     """Read the flags; their defaults are the run that made the weights in the repository."""
-    parser = argparse.ArgumentParser(description="Pretrain nano.")
+    parser = ArgumentParser(description="Pretrain nano.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished model")
     parser.add_argument("--state", type=Path, help="file to resume from (default: OUT.state)")
     parser.add_argument("--seed", type=int, default=0)
@@ -55,7 +56,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def new_model(options: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def new_model(options: Namespace, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Build the model with random weights: Llama, tied embeddings, heads of 64, one key head."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -80,15 +81,24 @@ def new_model(options: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -
 
 
 class Optimizers:
-    """Muon for the matrices of the layers, AdamW for embedding and norms, at one learning rate."""
+    """Muon for the matrices of the layers, AdamW for embedding and norms, at one learning rate.
 
-    def __init__(self, model: LlamaForCausalLM) -> None:
+    ``shares`` are parts of that rate for some layers, by the last part of their names.
+    """
+
+    def __init__(self, model: PreTrainedModel, shares: Mapping[str, float]) -> None:
         import torch
 
-        layers = [p for p in model.model.layers.parameters() if p.dim() > 1]
-        inside = {id(p) for p in layers}
+        head = model.get_output_embeddings()
+        layers = {
+            name: module.weight
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not head
+        }
+        inside = {id(p) for p in layers.values()}
         others = [p for p in model.parameters() if id(p) not in inside]
-        self.muon = Muon(layers)
+        own = [shares.get(name.rpartition(".")[2], 1.0) for name in layers]
+        self.muon = Muon(list(layers.values()), own)
         self.adamw = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0)
 
     def step(self, learning_rate: float) -> None:
@@ -102,7 +112,7 @@ class Optimizers:
         self.adamw.zero_grad()
 
 
-def rate(step: int, options: argparse.Namespace) -> float:
+def rate(step: int, options: Namespace) -> float:
     """Give the learning rate of a step: warm-up, constant, linear decay over the last 30 percent.
 
     The constant part does not depend on the number of steps, so a run that is stopped there may be
@@ -113,18 +123,30 @@ def rate(step: int, options: argparse.Namespace) -> float:
     return float(options.learning_rate * min(1.0, up, down))
 
 
-class Reader:
-    """Reads the corpus as rows of tokens; `index` and `rest` are all it needs to go on."""
+class Batches(Protocol):
+    """Reads a corpus as batches; `index` and `rest` are all it needs to go on."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int, part: str) -> None:
-        self.tokenizer, self.seed, self.part = tokenizer, seed, part
+    index: int
+    rest: list[Any]
+
+    def next(self) -> dict[str, torch.Tensor]:
+        """Return the next batch, as arguments of the model."""
+
+
+class Rows:
+    """Batches of rows of tokens."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, options: Namespace, part: str) -> None:
+        self.tokenizer, self.seed, self.part = tokenizer, options.seed, part
+        self.how_many, self.length = options.batch, options.length
         self.index = 0
         self.rest: list[int] = []
 
-    def rows(self, how_many: int, length: int) -> torch.Tensor:
+    def next(self) -> dict[str, torch.Tensor]:
         """Return the next rows, packed: a document may end in one row and go on in the next."""
         import torch
 
+        how_many, length = self.how_many, self.length
         eos: Any = self.tokenizer.eos_token_id
         while len(self.rest) < how_many * length:
             texts = [document(self.seed, self.index + i, self.part) for i in range(16)]
@@ -132,22 +154,19 @@ class Reader:
             for tokens in self.tokenizer(texts)["input_ids"]:
                 self.rest += [*tokens, eos]
         taken, self.rest = self.rest[: how_many * length], self.rest[how_many * length :]
-        return torch.tensor(taken).view(how_many, length)
+        rows = torch.tensor(taken).view(how_many, length)
+        return {"input_ids": rows, "labels": rows}
 
 
-def held_out_loss(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, options: argparse.Namespace
-) -> float:
+def held_out_loss(model: PreTrainedModel, reader: Batches, batches: int) -> float:
     """Measure the mean loss a token, in nats, on documents that training never draws."""
     import torch
 
-    reader = Reader(tokenizer, options.seed, "held-out")
     losses = []
     model.eval()
     with torch.no_grad():
-        for _ in range(max(1, HELD_OUT_SEQUENCES // options.batch)):
-            rows = reader.rows(options.batch, options.length)
-            losses.append(float(model(input_ids=rows, labels=rows).loss))
+        for _ in range(batches):
+            losses.append(float(model(**reader.next()).loss))
     model.train()
     return sum(losses) / len(losses)
 
@@ -156,9 +175,9 @@ def held_out_loss(
 class Run:
     """Everything that changes while training, which is also what a resumed run needs."""
 
-    model: LlamaForCausalLM
+    model: PreTrainedModel
     optimizers: Optimizers
-    reader: Reader
+    reader: Batches
     step: int = 0
     seconds: float = 0.0
 
@@ -190,34 +209,34 @@ class Run:
 
 
 def train(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, options: argparse.Namespace
+    model: PreTrainedModel,
+    reader: Batches,
+    options: Namespace,
+    shares: Mapping[str, float] = MappingProxyType({}),
 ) -> float:
     """Run the loop and return the seconds it took, all parts of a resumed run together."""
     import torch
 
-    run = Run(model, Optimizers(model), Reader(tokenizer, options.seed, "train"))
+    run = Run(model, Optimizers(model, shares), reader)
     if options.state.exists():
         run.load(options.state)
     start = time.perf_counter() - run.seconds
     model.train()
     while run.step < options.steps:
-        rows = run.reader.rows(options.batch, options.length)
-        loss = model(input_ids=rows, labels=rows).loss
+        loss = model(**run.reader.next()).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         run.optimizers.step(rate(run.step, options))
         run.step += 1
         run.seconds = time.perf_counter() - start
         if run.step % 25 == 0:
-            tokens = run.step * rows.numel()
-            print(f"step {run.step} loss {loss.item():.4f} tokens {tokens} "
-                  f"seconds {run.seconds:.0f}", flush=True)  # fmt: skip
+            print(f"step {run.step} loss {loss.item():.4f} seconds {run.seconds:.0f}", flush=True)
         if run.step % options.save_every == 0:
             run.save(options.state)
     return run.seconds
 
 
-def _texts(seed: int) -> Iterator[str]:
+def tokenizer_texts(seed: int) -> Iterator[str]:
     """Yield what the tokenizer learns from: documents, and each word alone as at a line's start.
 
     An answer often begins a line, and a prompt may end in a space: both need words without a space
@@ -235,23 +254,22 @@ def _name_tokenizer_class(path: Path) -> None:
 
 
 def write_folder(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, facts: Facts, folder: Path
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, card: str, folder: Path
 ) -> None:
     """Write the model in bf16, its tokenizer and its card in the Hugging Face layout."""
     import torch
     from transformers import GenerationConfig
 
+    names = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    tokens = {name: getattr(model.config, name, None) for name in names}
     model.generation_config = GenerationConfig(
-        bos_token_id=model.config.bos_token_id,
-        eos_token_id=model.config.eos_token_id,
-        pad_token_id=model.config.pad_token_id,
-        do_sample=False,
+        **{name: token for name, token in tokens.items() if token is not None}, do_sample=False
     )
     model.to(torch.bfloat16).save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder, save_jinja_files=False)
     _name_tokenizer_class(folder / "tokenizer_config.json")
-    (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -261,12 +279,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = options_of(arguments)
     torch.set_num_threads(options.threads)
     options.state.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(_texts(options.seed), options.vocabulary, longest=2048)
+    tokenizer = train_tokenizer(tokenizer_texts(options.seed), options.vocabulary, longest=2048)
     model = new_model(options, tokenizer)
     print(f"{model.num_parameters()} parameters", flush=True)
-    seconds = train(model, tokenizer, options)
+    seconds = train(model, Rows(tokenizer, options, "train"), options)
     model.to(torch.bfloat16).float()
-    loss = held_out_loss(model, tokenizer, options)
+    batches = max(1, HELD_OUT_SEQUENCES // options.batch)
+    loss = held_out_loss(model, Rows(tokenizer, options, "held-out"), batches)
     print(f"held-out loss {loss:.4f} perplexity {math.exp(loss):.2f}", flush=True)
     facts = Facts(
         flags=shlex.join(sys.argv[1:] if arguments is None else arguments),
@@ -279,7 +298,7 @@ def main(arguments: list[str] | None = None) -> None:
         unseen=tuple(NEVER_SHOWN),
         remark=options.remark,
     )
-    write_folder(model, tokenizer, facts, options.out)
+    write_folder(model, tokenizer, model_card(facts), options.out)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
@@ -20,12 +21,11 @@ CHAT_TEMPLATE = (
 """A system message is shown as a user turn: nano knows two roles."""
 
 
-def train_tokenizer(
-    documents: Iterable[str], vocabulary: int, longest: int
-) -> PreTrainedTokenizerFast:
-    """Train the tokenizer; every digit is a token and BOS is put before each text."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
+def byte_pairs(
+    documents: Iterable[str], vocabulary: int, special_tokens: Sequence[str]
+) -> Tokenizer:
+    """Learn the pieces of words; every digit is a token, and the special tokens come first."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -38,11 +38,22 @@ def train_tokenizer(
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         min_frequency=1,
-        special_tokens=[PAD, BOS, EOS],
+        special_tokens=list(special_tokens),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(documents, trainer)
+    return tokenizer
+
+
+def train_tokenizer(
+    documents: Iterable[str], vocabulary: int, longest: int
+) -> PreTrainedTokenizerFast:
+    """Train the tokenizer; BOS is put before each text."""
+    from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = byte_pairs(documents, vocabulary, (PAD, BOS, EOS))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A",
         pair=f"{BOS} $A $B",

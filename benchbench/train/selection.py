@@ -1,0 +1,81 @@
+"""Keeps the weights that score best on validation samples, as the study does."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench.record import Selection
+from benchbench.train import group
+from benchbench.train.checkpoints import read_state, step_of, write_state
+from benchbench.train.recorder import Recorder
+from benchbench.train.validation import Validation
+
+
+@dataclass
+class Selector:
+    """Scores a model under way; the best weights lie beside the training's checkpoints."""
+
+    validation: Validation
+    recorder: Recorder
+    work: Path
+    evaluations: int
+
+    @property
+    def steps(self) -> frozenset[int]:
+        """Return the steps after which the model is scored: the last one always."""
+        total, wanted = self.recorder.steps, self.evaluations
+        return frozenset(math.ceil(n * total / wanted) for n in range(1, wanted + 1))
+
+    def begin(self, model: Any) -> None:
+        """Score the untrained model, unless that was done before a resume."""
+        if 0 not in self.recorder.scores():
+            self._score(model, 0)
+
+    def evaluate(self, model: Any, step: int) -> float:
+        """Score a model after a step, and keep its weights if there were no better ones."""
+        self.recorder.training.stop()
+        self.recorder.evaluation.start()
+        score = self._score(model, step)
+        self.recorder.evaluation.stop()
+        if self.best == step:
+            # The best until now stays until a checkpoint makes sure that nobody goes back to it.
+            write_state(model, self._weights(step))
+        self.recorder.training.start()
+        return score
+
+    @property
+    def best(self) -> int | None:
+        """Return the step with the best score, the first of equals."""
+        scores = {step: score for step, score in self.recorder.scores().items() if step}
+        return min(scores, key=lambda step: (-scores[step], step), default=None)
+
+    def holds_best(self, step: int) -> bool:
+        """Whether the best weights up to a step are there, if any were scored until then."""
+        scores = {n: score for n, score in self.recorder.scores().items() if 0 < n <= step}
+        best = min(scores, key=lambda n: (-scores[n], n), default=None)
+        return best is None or self._weights(best).exists()
+
+    def tidy(self) -> None:
+        """Delete weights that are no longer the best; called once a checkpoint is written."""
+        for path in self.work.glob("best-*.safetensors") if group.rank() == 0 else ():
+            if step_of(path) != self.best:
+                path.unlink()
+
+    def choose(self, model: Any) -> Selection:
+        """Give a model the best weights."""
+        best, scores = self.best, self.recorder.scores()
+        assert best is not None
+        group.gather(None)  # the first process has written them by then
+        read_state(model, self._weights(best))
+        return Selection(step=best, score=scores[best], curve=scores)
+
+    def _score(self, model: Any, step: int) -> float:
+        started = time.perf_counter()
+        score = self.validation.score(model)
+        self.recorder.write_score(step, score, time.perf_counter() - started)
+        return score
+
+    def _weights(self, step: int) -> Path:
+        return self.work / f"best-{step}.safetensors"

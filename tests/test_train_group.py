@@ -1,0 +1,100 @@
+"""Two processes that train together, over gloo; kills are real."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbench.record import Instability
+from benchbench.train import Progress, TrainJob, train
+from benchbench.train.examples import plan
+from tests.test_train_process import at_step, environment, trainings
+from tests.toy_jobs import FULL, LORA, TRAIN, NewJob, examples, losses, new_job, weights
+
+__all__ = ["environment", "examples", "new_job"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def trained(job: TrainJob) -> TrainJob:
+    outcome = train(job)
+    assert (outcome.status, outcome.reason) == ("done", ""), job.log.read_text()[-2000:]
+    assert outcome.cost and outcome.cost.processes == job.devices
+    return job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "params"), [("full", FULL), ("lora", LORA)])
+def test_two_processes_train_what_one_does(
+    name: str, params: dict[str, Any], new_job: NewJob
+) -> None:
+    import torch
+
+    alone = trained(new_job(name, params, folder="alone", gradient_accumulation=2))
+    together = trained(replace(new_job(name, params, folder="together"), devices=2))
+    assert len(losses(alone)) == len(losses(together)) == 16
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-5)
+    kept = weights(together)
+    for key, tensor in weights(alone).items():
+        torch.testing.assert_close(kept[key], tensor, atol=2e-5, rtol=1e-3)
+    lines = [json.loads(line) for line in together.steps.read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 17))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_takes_the_other_along_and_both_go_on(rank: int, new_job: NewJob) -> None:
+    params = {**LORA, "dropout": 0.1}
+    straight = trained(replace(new_job("lora", params, folder="straight", epochs=6.0), devices=2))
+    broken = replace(new_job("lora", params, folder="broken", epochs=6.0), devices=2)
+    outcome = train(broken, at_step(28, lambda: kill(rank)))
+    assert outcome.killed, outcome
+    assert not trainings()
+    seen: list[Progress] = []
+    outcome = train(broken, seen.append)
+    assert outcome.status == "done", outcome.reason
+    assert next(p.step for p in seen if p.phase == "training") == 25
+    assert losses(broken) == losses(straight)
+    names = [path.name for path in broken.checkpoint.iterdir() if path.suffix == ".safetensors"]
+    for name in names:
+        first, second = ((job.checkpoint / name).read_bytes() for job in (broken, straight))
+        assert first == second
+
+
+def kill(rank: int) -> None:
+    found = {process.environ()["RANK"]: process.pid for process in trainings()}
+    os.kill(found[str(rank)], signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_what_ends_one_process_is_told_as_it_was(new_job: NewJob) -> None:
+    outcome = train(replace(new_job("loses-its-loss"), devices=2))
+    assert (outcome.status, outcome.reason) == ("diverged", "the loss was nan at step 3 of 16")
+    assert outcome.instabilities == (Instability(kind="nan", step=3),)
+    assert not trainings()
+
+
+def test_every_process_has_as_many_parts_of_a_step() -> None:
+    lengths = [5] * 40
+    for processes, accumulation in ((2, 1), (2, 3), (4, 1), (3, 2)):
+        train_spec = replace(TRAIN, batch_size=12, gradient_accumulation=accumulation)
+        steps = plan(lengths, train_spec, 0, processes)
+        assert {len(step) % processes for step in steps} == {0}
+        assert len(steps[0]) >= accumulation
+        whole = plan(lengths, replace(train_spec, gradient_accumulation=1), 0)
+        assert [[i for part in step for i in part] for step in steps] == [
+            batch for (batch,) in whole
+        ]
+    with pytest.raises(ValueError, match="batches of 4 samples cannot be shared by 5 devices"):
+        plan(lengths, TRAIN, 0, 5)
+
+
+def test_nothing_of_a_meeting_stays(new_job: NewJob) -> None:
+    job = replace(new_job("full", FULL, steps=2), devices=2)
+    trained(job)
+    assert sorted(path.name for path in job.work.iterdir()) == ["job.json", "outcome.json"]
+    assert not list(Path(job.folder).glob("*meeting*"))

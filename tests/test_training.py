@@ -1,0 +1,92 @@
+"""Training samples are tokenised once, and anew where anything they depend on changed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchbench import MethodSpec
+from benchbench.prompt import Renderer
+from benchbench.record import PluginOrigin
+from benchbench.run import RunRequest, run
+from benchbench.train import read_examples
+from benchbench.training import EXAMPLES, KEPT
+from tests import toys
+from tests.toy_world import Says, World, march, request_, world
+
+__all__ = ["request_", "world"]
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the samples that were tokenised."""
+    found: list[str] = []
+    example = Renderer.example
+
+    def counted(self: Renderer, task: object, sample: object, protocol: object) -> object:
+        found.append(sample.id)  # type: ignore[attr-defined]
+        return example(self, task, sample, protocol)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Renderer, "example", counted)
+    return found
+
+
+def test_other_seeds_and_methods_read_what_was_tokenised(
+    world: World, request_: RunRequest, tiny_model: Path, rendered: list[str]
+) -> None:
+    march(request_, tiny_model)
+    samples = len(rendered)
+    assert samples
+    more = replace(request_.grid, seeds=(1, 2, 3), train={"epochs": 2.0})
+    march(replace(request_, grid=more), tiny_model)
+    assert len(rendered) == samples
+    (file,) = (request_.store.folder / EXAMPLES).iterdir()
+    assert len(read_examples(file)) == samples
+
+
+@pytest.mark.parametrize("changed", ["plugin", "profile", "protocol"])
+def test_what_the_tokens_depend_on_makes_them_anew(
+    changed: str, world: World, request_: RunRequest, tiny_model: Path, rendered: list[str]
+) -> None:
+    march(request_, tiny_model)
+    samples = len(rendered)
+    registry, grid = toys.registry(tiny_model), replace(request_.grid, seeds=(9,))
+    if changed == "plugin":
+        newer = PluginOrigin(plugin="toys", distribution="file", version="another content")
+        registry = replace(registry, origins={**registry.origins, ("task", "echo"): newer})
+    if changed == "profile":
+        grid = replace(grid, train={"profile": "author-compat"})
+    if changed == "protocol":
+        grid = replace(grid, train_on="echo@loud")
+    run(replace(request_, grid=grid), registry, Says())
+    assert len(rendered) == 2 * samples
+    assert len(list((request_.store.folder / EXAMPLES).iterdir())) == 2
+
+
+def test_only_the_last_files_stay(
+    world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = request_.store.folder / EXAMPLES
+    folder.mkdir(parents=True)
+    for number in range(KEPT + 2):
+        (folder / f"{number}.safetensors").touch()
+    march(request_, tiny_model)
+    assert len(list(folder.iterdir())) == KEPT
+
+
+def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
+    world: World, request_: RunRequest, tiny_model: Path
+) -> None:
+    grid = replace(request_.grid, train={"profile": "author-compat"})
+    march(replace(request_, grid=grid), tiny_model)
+    (file,) = (request_.store.folder / EXAMPLES).iterdir()
+    longest = toys.Echo.protocols["say"].generation.max_tokens
+    examples = list(read_examples(file))
+    assert {len(example.completion) for example in examples} == {longest}
+    plain = replace(request_.grid, methods=(MethodSpec(name="part"),), train={"epochs": 1.0})
+    march(replace(request_, grid=plain), tiny_model)
+    other = next(path for path in (request_.store.folder / EXAMPLES).iterdir() if path != file)
+    for filled, example in zip(examples, read_examples(other), strict=True):
+        assert filled.completion[: len(example.completion)] == example.completion
+        assert len(set(filled.completion[len(example.completion) :])) <= 1
+        assert filled.prompt == example.prompt
