@@ -34,6 +34,24 @@ def precision() -> Precision:
     return "bfloat16" if has_it else "float32"
 
 
+def device_count() -> int | None:
+    """Return how many accelerators there are; None where there is none."""
+    if device() == "cpu":
+        return None
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def device_memory() -> int | None:
+    """Return the bytes of one accelerator; None where there is none."""
+    if device() == "cpu":
+        return None
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory
+
+
 def memory() -> int:
     """Return the bytes of main memory this process may have: a container's limit, if it is one."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

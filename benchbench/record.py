@@ -56,6 +56,8 @@ class Cost:
     """Whether samples shared rows; None where nothing was trained."""
     processes: int = 1
     """That trained together, one a device; times are wall times and energy is of all."""
+    sharded: bool | None = None
+    """Whether each held a part of the weights only (FSDP2); None where nothing was trained."""
     steps: int = 0
     train_tokens: int = 0
     """Tokens that went through the model in training, padding left out."""

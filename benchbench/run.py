@@ -23,7 +23,7 @@ from benchbench.reporter import Reporter
 from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store, set_aside
-from benchbench.training import Loaded, train_missing
+from benchbench.training import Loaded, check_devices, train_missing
 
 Wanted = tuple[RunRecord, TaskSplit, ResultSpec]
 """A run, a task, and the key of its result."""
@@ -97,6 +97,7 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
     spec = engine_spec(engine, precision())
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
+    check_devices(request.loaded, plan)
     roles = {registry.methods[run.method.name].role for run in plan.runs}
     _announce(plan, spec, reason, roles, reporter)
     store = request.store

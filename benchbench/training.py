@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchbench import train
-from benchbench.errors import DataError
+from benchbench.errors import BadParameter, DataError
 from benchbench.evaluate import now
+from benchbench.hardware import device_count
 from benchbench.leaderboard import labels
 from benchbench.plan import Plan, TrainingSet
 from benchbench.profile import learns_padding
@@ -34,8 +35,26 @@ class Loaded:
     no_plugins: tuple[str, ...] = ()
     devices: int = 1
     """Processes that share every step of a training, each on a device of its own."""
+    sharded: bool = False
+    """Whether they share the weights too, and not only where one device is too small for them."""
     trackers: tuple[str, ...] = ()
     """What they report to beside ``train.jsonl``, such as ``tensorboard``."""
+
+
+def check_devices(loaded: Loaded, plan: Plan) -> None:
+    """Refuse more devices than there are, or than a batch has samples."""
+    count = device_count()
+    batch = min((spec.train.batch_size for spec in plan.runs if spec.train), default=1 << 30)
+    if count is not None and loaded.devices > count:
+        raise BadParameter(
+            f"--devices is {loaded.devices}, but this machine shows {count}; see "
+            "CUDA_VISIBLE_DEVICES, or give fewer."
+        )
+    if loaded.devices > batch:
+        raise BadParameter(
+            f"--devices is {loaded.devices}, but a batch has {batch} samples to share; give fewer "
+            "devices, or larger batches with --set batch_size=N."
+        )
 
 
 def train_missing(
@@ -63,6 +82,7 @@ def train_missing(
             no_plugins=loaded.no_plugins,
             data_root=data_root,
             devices=loaded.devices,
+            sharded=loaded.sharded,
             trackers=loaded.trackers,
         )
         record = _train_one(job, names[spec.id], registry, reporter)

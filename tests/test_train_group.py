@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from benchbench.record import Instability
-from benchbench.train import Progress, TrainJob, train
+from benchbench.train import Outcome, Progress, TrainJob, train
 from benchbench.train.examples import plan
+from benchbench.train.job import read
 from tests.test_train_process import at_step, environment, trainings
 from tests.toy_jobs import FULL, LORA, TRAIN, NewJob, examples, losses, new_job, weights
 
@@ -25,6 +26,12 @@ def trained(job: TrainJob) -> TrainJob:
     assert (outcome.status, outcome.reason) == ("done", ""), job.log.read_text()[-2000:]
     assert outcome.cost and outcome.cost.processes == job.devices
     return job
+
+
+def outcome_of(job: TrainJob) -> Outcome:
+    found = read(job.work / "outcome.json", Outcome)
+    assert found
+    return found
 
 
 @pytest.mark.slow
@@ -98,3 +105,28 @@ def test_nothing_of_a_meeting_stays(new_job: NewJob) -> None:
     trained(job)
     assert sorted(path.name for path in job.work.iterdir()) == ["job.json", "outcome.json"]
     assert not list(Path(job.folder).glob("*meeting*"))
+
+
+@pytest.mark.slow
+def test_weights_in_parts_train_as_whole_ones_do_and_go_on_bit_by_bit(new_job: NewJob) -> None:
+    import torch
+
+    alone = trained(new_job("full", FULL, folder="alone", epochs=4.0, gradient_accumulation=2))
+    parts = {"devices": 2, "sharded": True}
+    together = replace(new_job("full", FULL, folder="together", epochs=4.0), **parts)
+    trained(together)
+    assert outcome_of(together).cost.sharded and not outcome_of(alone).cost.sharded  # type: ignore[union-attr]
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
+    kept = weights(together)
+    for key, tensor in weights(alone).items():
+        torch.testing.assert_close(kept[key], tensor, atol=1e-4, rtol=1e-3)
+
+    broken = replace(new_job("full", FULL, folder="broken", epochs=4.0), **parts)
+    assert train(broken, at_step(28, lambda: kill(1))).killed
+    seen: list[Progress] = []
+    outcome = train(broken, seen.append)
+    assert outcome.status == "done", outcome.reason
+    assert next(p.step for p in seen if p.phase == "training") == 25
+    again = weights(broken)
+    assert all(torch.equal(again[name], tensor) for name, tensor in kept.items())
+    assert again.keys() == kept.keys()

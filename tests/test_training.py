@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchbench import MethodSpec
+from benchbench.errors import BadParameter
 from benchbench.prompt import Renderer
 from benchbench.record import PluginOrigin
 from benchbench.run import RunRequest, run
 from benchbench.train import read_examples
-from benchbench.training import EXAMPLES, KEPT
+from benchbench.training import EXAMPLES, KEPT, Loaded
 from tests import toys
 from tests.toy_world import Says, World, march, request_, world
 
@@ -90,3 +91,14 @@ def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
         assert filled.completion[: len(example.completion)] == example.completion
         assert len(set(filled.completion[len(example.completion) :])) <= 1
         assert filled.prompt == example.prompt
+
+
+def test_more_devices_than_a_batch_or_the_machine_has_are_refused(
+    world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadParameter, match="devices is 17, but a batch has 16 samples to share"):
+        march(replace(request_, loaded=Loaded(devices=17)), tiny_model)
+    monkeypatch.setattr("benchbench.training.device_count", lambda: 2)
+    with pytest.raises(BadParameter, match="devices is 3, but this machine shows 2"):
+        march(replace(request_, loaded=Loaded(devices=3)), tiny_model)
+    assert not world.trained

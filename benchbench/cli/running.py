@@ -75,6 +75,9 @@ def run(
     devices: Annotated[
         int, typer.Option(min=1, metavar="N", help="Devices that share each training's steps.")
     ] = 1,
+    shard: Annotated[
+        bool, typer.Option(help="Share all weights among the devices, even if one could hold them.")
+    ] = False,
     report_to: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,6 +119,7 @@ def run(
             plugins=absolute(plugin),
             no_plugins=tuple(no_plugin or ()),
             devices=devices,
+            sharded=shard,
             trackers=parse_trackers(report_to),
         ),
         retry_failed=retry_failed,

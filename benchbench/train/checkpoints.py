@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.specs import digest
-from benchbench.train import group
+from benchbench.train import group, sharding
 
 WEIGHTS = "trained.safetensors"
 
@@ -25,14 +25,15 @@ def state(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def write_state(model: Any, path: Path) -> None:
-    """Write what training may change, as safetensors; of several processes the first one does."""
+    """Write what training may change, as safetensors; all processes take part, the first writes."""
     from safetensors.torch import save_file
 
+    kept = {name: sharding.whole(tensor.detach()).contiguous() for name, tensor in state(model)}
     if group.rank():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file({name: tensor.detach().contiguous() for name, tensor in state(model)}, part)
+    save_file(kept, part)
     os.replace(part, path)
 
 
@@ -42,7 +43,7 @@ def read_state(model: Any, path: Path) -> None:
 
     kept = load_file(path)
     for name, tensor in state(model):
-        tensor.data.copy_(kept[name])
+        tensor.data.copy_(sharding.like(kept[name], tensor))
 
 
 def same_start(work: Path, model: Any) -> Path | None:

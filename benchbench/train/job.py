@@ -37,6 +37,8 @@ class TrainJob:
     """Where validation samples are read from."""
     devices: int = 1
     """Processes that share every step, each on a device of its own."""
+    sharded: bool = False
+    """Whether they share the weights too, and not only where one device is too small for them."""
     trackers: tuple[str, ...] = ()
     """What transformers' Trainer reports to beside ``train.jsonl``, such as ``tensorboard``."""
 

@@ -47,7 +47,8 @@ def main() -> None:
         sys.exit(1)  # the others would wait for this one
     write(job.work / "outcome.json", run(job, report))
     checkpoints.clear(job.work)
-    for path in (*job.work.glob("best-*"), job.work / checkpoints.FROZEN, job.work / MEETING):
+    left = (checkpoints.FROZEN, trainer.WHOLE, MEETING)
+    for path in (*job.work.glob("best-*"), *(job.work / name for name in left)):
         path.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchbench import hardware
 from benchbench.record import Cost, Instability
-from benchbench.train import group
+from benchbench.train import group, sharding
 from benchbench.train.checkpoints import state
 from benchbench.train.job import Progress
 from benchbench.train.meter import Meter, energy, memory_kind
@@ -210,9 +210,10 @@ def count_parameters(model: Any, packed: bool | None = None) -> Cost:
     return Cost(
         total_parameters=sum(map(_size, parameters)),
         trainable_parameters=sum(p.numel() for p in trained),
-        trained_bytes=sum(p.nbytes for p in trained),
-        saved_bytes=sum(tensor.nbytes for _, tensor in state(model)),
+        trained_bytes=sum(p.numel() * p.element_size() for p in trained),
+        saved_bytes=sum(t.numel() * t.element_size() for _, t in state(model)),
         packed=packed,
+        sharded=None if packed is None else sharding.is_sharded(model),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbench.record import Selection
 from benchbench.train import group
-from benchbench.train.checkpoints import read_state, step_of, write_state
+from benchbench.train.checkpoints import step_of, write_state
 from benchbench.train.recorder import Recorder
 from benchbench.train.validation import Validation
 
@@ -63,12 +63,16 @@ class Selector:
             if step_of(path) != self.best:
                 path.unlink()
 
-    def choose(self, model: Any) -> Selection:
-        """Give a model the best weights."""
+    @property
+    def best_weights(self) -> Path:
+        """Return the file of the weights that score best."""
+        assert self.best is not None
+        return self._weights(self.best)
+
+    def choose(self) -> Selection:
+        """Return what is kept, and why."""
         best, scores = self.best, self.recorder.scores()
         assert best is not None
-        group.gather(None)  # the first process has written them by then
-        read_state(model, self._weights(best))
         return Selection(step=best, score=scores[best], curve=scores)
 
     def _score(self, model: Any, step: int) -> float:

@@ -6,7 +6,6 @@ recorded (``recorder``), what a checkpoint holds (``checkpoints``), and which we
 (``selection``).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,16 +16,20 @@ from benchbench import hardware
 from benchbench.engines import parity
 from benchbench.engines.loading import read_model
 from benchbench.method import Method, Training
-from benchbench.profile import Schedule, schedule
+from benchbench.profile import schedule
 from benchbench.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
-from benchbench.train import batches, checkpoints, group
+from benchbench.train import batches, checkpoints, group, sharding
 from benchbench.train.batches import Collate, Parts
 from benchbench.train.examples import Examples, plan, read_examples
 from benchbench.train.job import Progress, TrainJob
 from benchbench.train.recorder import Recorder, count_parameters
 from benchbench.train.selection import Selector
+from benchbench.train.transformers_trainer import trainer_class
 from benchbench.train.validation import Validation
+
+WHOLE = "whole.safetensors"
+"""File of the last weights, where devices hold them in parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,8 @@ def fit(
     packed = _is_packed(train, method, model, examples)
     if packed:
         parts = Parts(examples, parts.indices, batches.packed)
+    if job.sharded or sharding.is_needed(model):
+        sharding.shard(model)
     optimizer = method.optimizer(model, training)
     trainer = _trainer(job, method, model, parts, recorder, optimizer, selector)
     parameters = count_parameters(model, packed)
@@ -111,11 +116,25 @@ def fit(
     config.use_cache = use_cache  # Trainer switches it off for good; generation wants it
     trained = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return Fitted(
-        model=trained,
+        model=_kept(job, trained, selector),
         cost=recorder.cost(parameters),
-        selection=selector.choose(trained) if selector else None,
+        selection=selector.choose() if selector else None,
         instabilities=recorder.instabilities(),
     )
+
+
+def _kept(job: TrainJob, trained: Any, selector: Selector | None) -> Any:
+    """Return the trained model, whole and with the weights that are kept."""
+    path = selector.best_weights if selector else job.work / WHOLE
+    in_parts = sharding.is_sharded(trained)
+    if in_parts and not selector:
+        checkpoints.write_state(trained, path)
+    group.gather(None)  # what one process has written, all may read
+    if in_parts:
+        trained = load(job)[0]
+    if in_parts or selector:
+        checkpoints.read_state(trained, path)
+    return trained
 
 
 def _tokens(examples: Examples, steps: list[list[list[int]]]) -> list[int]:
@@ -181,7 +200,7 @@ def _trainer(
         report_to=list(job.trackers) or "none",
         run_name=f"{method.name} {job.spec.id}",
     )
-    trainer = _trainer_class(schedule(train, method.role), selector)(
+    trainer = trainer_class(schedule(train, method.role), selector)(
         model=model,
         args=arguments,
         train_dataset=parts,
@@ -190,6 +209,8 @@ def _trainer(
         optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)
+    # Trainer's word for a model that is in parts already: it is neither wrapped nor cut again.
+    trainer.is_distributed_loading_by_transformers = sharding.is_sharded(model)
     return trainer
 
 
@@ -231,57 +252,3 @@ def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector
             recorder.training.stop()
 
     return Events()
-
-
-def _trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
-    from transformers import Trainer, get_scheduler
-
-    class NamedWeightsTrainer(Trainer):
-        """Keeps what is trained by name, instead of in one format for each kind of model.
-
-        Trainer reloads PEFT models through their adapter format, which loses parts of some
-        methods (P-tuning's encoder) and fails for others (AdaLoRA, prefix projections).
-        """
-
-        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            length = round(schedule.stretch * num_training_steps)
-            # At least one step is not warm-up, whose first has a learning rate of 0.
-            warmup = min(math.ceil(schedule.warmup * length), num_training_steps - 1)
-            built: Any = optimizer or self.optimizer
-            self.lr_scheduler = get_scheduler(schedule.curve, built, warmup, length)
-            return self.lr_scheduler
-
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: Any,
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            network: Any = self.model
-            if not network.config.is_encoder_decoder:
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            # T5 and its like take no count of a step's tokens: they return the mean over a part.
-            learned = inputs["labels"].ne(batches.IGNORED).sum()
-            # The gradients of several processes are averaged later.
-            share = learned * self.accelerator.num_processes / num_items_in_batch
-            return model(**inputs).loss * share
-
-        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            assert selector is not None
-            score = selector.evaluate(self.model, self.state.global_step)
-            metrics = {f"eval_{selector.validation.split.metric}": score}
-            self.log(metrics)
-            handler = self.callback_handler
-            self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
-            return metrics
-
-        def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-            folder = Path(output_dir or str(self.args.output_dir))
-            checkpoints.write_state(self.model, folder / checkpoints.WEIGHTS)
-
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            path = Path(resume_from_checkpoint) / checkpoints.WEIGHTS
-            checkpoints.read_state(self.model if model is None else model, path)
-
-    return NamedWeightsTrainer

@@ -14,7 +14,7 @@ from benchbench.plan import TaskSplit, read_split
 from benchbench.prompt import Prompt, Renderer
 from benchbench.registry import Registry
 from benchbench.specs import Precision
-from benchbench.train import group
+from benchbench.train import group, sharding
 from benchbench.train.job import TrainJob
 
 LIVE = "live"
@@ -67,7 +67,9 @@ class Validation:
             with torch.autocast(
                 hardware.device(), torch.bfloat16, enabled=self.precision == "bfloat16"
             ):
-                own = self._requests()[group.rank() :: group.size()]
+                own = self._requests()
+                if not sharding.is_sharded(model):  # else all compute every layer together
+                    own = own[group.rank() :: group.size()]
                 completions = list(generate(model, own, self.decoder, BATCH))
         finally:
             model.train(training)
