@@ -121,11 +121,35 @@ def test_each_route_says_how_it_is_loaded(route: str, library: str | None, relat
     (block,) = blocks
     ast.parse(block)
     place = '"a/b", revision="v2"'
-    loads = f"PeftModel.from_pretrained(base, {place})"
+    loads = f', dtype="float32")\nmodel = PeftModel.from_pretrained(base, {place})'
     if library == "transformers":
         loads = f"AutoModelForCausalLM.from_pretrained({place})"
     assert loads in block
     assert f'AutoTokenizer.from_pretrained("org/base", revision="{COMMIT}")' in block
+
+
+def test_the_code_loads_what_was_trained(tiny_model: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    stored: Any = AutoModelForCausalLM.from_pretrained(tiny_model).bfloat16()
+    stored.save_pretrained(base)  # which transformers reads in bfloat16, unless it is told
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(base)
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    whole = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = get_peft_model(whole, config)
+    model.save_pretrained(str(adapter))
+    (block,) = re.findall(r"```python\n(.*?)```", card_of(trained()), re.S)
+    block = block.replace("FOLDER OF THE BASE MODEL", str(base)).replace("toys/new", str(adapter))
+    found: dict[str, Any] = {}
+    exec(block, found)
+    assert isinstance(found["model"], PeftModel)
+    ids = found["tokenizer"]("the cat sat", return_tensors="pt").input_ids
+    with torch.no_grad():
+        expected = model.eval()(input_ids=ids).logits
+        torch.testing.assert_close(found["model"](input_ids=ids).logits, expected)
 
 
 @pytest.mark.parametrize(

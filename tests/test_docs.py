@@ -189,3 +189,9 @@ def test_the_table_in_the_readme_is_the_board() -> None:
         re.DOTALL,
     )
     assert shown is not None and shown[1].strip() == table
+
+
+def test_the_methods_that_cannot_resume_are_listed() -> None:
+    text = (ROOT / "docs" / "training.md").read_text().split("## Interruptions")[1].split("##")[0]
+    named = set(re.findall(r"`(\w+)`", text.split("not tried")[1]))
+    assert named == {name for name, method in REGISTRY.methods.items() if not method.resumable}

@@ -11,7 +11,7 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.cli.boards import page
-from benchbench.cli.running import print_json, print_tables
+from benchbench.cli.reporting import print_json, print_tables
 from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
 from benchbench.errors import BoardError, JudgeError, StoreError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec
-from benchbench.cli.running import print_json
+from benchbench.cli.reporting import print_json
 from benchbench.errors import StoreError
 from benchbench.run import RunRequest
 from benchbench.store import Store

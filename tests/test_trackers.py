@@ -20,7 +20,7 @@ from benchbench.run import RunRequest
 from benchbench.train import TrainJob, launcher, trackers, train
 from benchbench.training import Loaded
 from tests.test_cli import Command, command
-from tests.toy_jobs import LORA, NewJob, examples, new_job
+from tests.toy_jobs import LORA, NewJob, done, examples, new_job
 from tests.toy_world import Says, World, march, request_, world
 
 __all__ = ["command", "examples", "new_job", "request_", "world"]
@@ -247,3 +247,18 @@ def test_tensorboard_shows_what_was_recorded_and_changes_no_bit(
         assert len(recorded) == 16
         assert found[tag] == pytest.approx(recorded, rel=1e-6)
     assert not (job.work / trackers.FAILED).exists()
+
+
+@pytest.mark.parametrize("fails_at", ["", "start", "log"])
+def test_a_training_is_the_same_whatever_its_tracker_does(
+    fails_at: str, fake: Any, new_job: NewJob
+) -> None:
+    alone = done(new_job("lora", LORA, folder="alone"))
+    fake.fails_at = fails_at
+    job = replace(new_job("lora", LORA, folder="watched"), trackers=("fake",))
+    assert done(job).artefact == alone.artefact
+    assert len(trackers.failures(job.work)) == bool(fails_at)
+    lines = [json.loads(line) for line in job.steps.read_text().splitlines()]
+    recorded = [(line["step"], line["loss"]) for line in lines]
+    told = [(step, logs["loss"]) for step, logs in fake.told if "loss" in logs]
+    assert told == ([] if fails_at else recorded)

@@ -152,7 +152,8 @@ def usage(found: "Publication", target: "Target", base: str | None) -> list[str]
         imports, model = "", f"model = {kind}.from_pretrained({here})"
     else:
         imports = "from peft import PeftModel\n"
-        model = f"base = {kind}.from_pretrained({whole})\n"
+        # As trained and scored: a base model that is stored in half of it would be read so.
+        model = f'base = {kind}.from_pretrained({whole}, dtype="{record.spec.precision}")\n'
         model += f"model = PeftModel.from_pretrained(base, {here})"
     text = LOADED.format(kind=kind, imports=imports, base=whole, model=model)
     if base:

@@ -19,7 +19,7 @@ from benchbench.method import Method, Training
 from benchbench.profile import schedule
 from benchbench.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
-from benchbench.train import batches, checkpoints, group, sharding
+from benchbench.train import batches, checkpoints, group, sharding, trackers
 from benchbench.train.batches import Collate, Parts
 from benchbench.train.examples import Examples, plan, read_examples
 from benchbench.train.job import Progress, TrainJob
@@ -197,7 +197,7 @@ def _trainer(
         save_total_limit=1,
         remove_unused_columns=False,
         disable_tqdm=True,
-        report_to=list(job.trackers) or "none",
+        report_to="none",  # trackers come as callbacks, so that none can end the training
         run_name=f"{method.name} {job.spec.id}",
     )
     trainer = trainer_class(schedule(train, method.role), selector)(
@@ -205,7 +205,10 @@ def _trainer(
         args=arguments,
         train_dataset=parts,
         data_collator=lambda rows: parts.collate(rows[0]),
-        callbacks=[_callback(method, model, recorder, selector)],
+        callbacks=[
+            *trackers.callbacks(() if group.rank() else job.trackers, job.work),
+            _callback(method, model, recorder, selector),
+        ],
         optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)

@@ -1,0 +1,133 @@
+"""What ``benchbench run`` prints at its end: tables for people, or JSON for machines."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchbench.record import RunRecord, TaskResult
+    from benchbench.run import Report
+
+
+def print_tables(report: "Report", store: Any) -> None:
+    """Print one table a task, then what failed, then where the records are."""
+    from benchbench.cli import tables
+    from benchbench.leaderboard import by_task
+    from benchbench.leaderboard import tables as rank_all
+
+    results = by_task(report.known_results)
+    for label, rows in rank_all(report.known_runs, report.known_results).items():
+        primary = results[label][0]
+        title = (
+            f"{label} on {report.plan.model.spec.name}: {primary.metric} ×100, "
+            f"n = {primary.n}, data: {primary.spec.data.source}"
+        )
+        if primary.spec.judge:
+            title += f", judged by {primary.spec.judge.model}"
+        tables.show(title, tables.score_rows(rows), tables.columns(rows))
+        if primary.spec.judge:
+            print(tables.verdicts(rows, primary.spec.opponent))
+    for record in report.runs:
+        if record.status != "done":
+            print(f"{record.label}: {record.status}: {record.reason}")
+        if record.run_id in report.refused:
+            print(f"{record.label}: not served: {report.refused[record.run_id]}")
+        for (run_id, _), why in report.unjudged.items():
+            if run_id == record.run_id:
+                print(f"{record.label}: not judged: {why}")
+    for result in report.final_results:
+        if why := _unpublishable(result):
+            print(f"{result.run.method.name} on {result.spec.task.label}: not publishable: {why}")
+    if not report.results:
+        return
+    print("records:")
+    for result in report.final_results:
+        print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
+
+
+def _unpublishable(result: "TaskResult") -> str:
+    """Say why a result cannot be published; nothing where it can."""
+    if result.publishable:
+        return ""
+    if result.n_missing:
+        return f"{result.n_missing} of {result.n} samples are missing; --retry-failed tries again"
+    if result.parity is None or not result.parity.passed:
+        return "what is served is not what was trained, or was not compared"
+    return "its judge gave no verdict too often"
+
+
+def print_json(report: "Report", store: Any) -> None:
+    """Print an array with one object a result, and one a run that left none; keys are the same."""
+    runs = {record.run_id: record for record in report.runs}
+    rows = [_result_json(r, runs[r.run_id], store) for r in report.final_results]
+    rows += [_run_json(r, r.status, r.reason) for r in report.runs if r.status != "done"]
+    rows += [_run_json(runs[run_id], "not_served", why) for run_id, why in report.refused.items()]
+    for row in rows:
+        label = f"{row['task']}@{row['protocol']}"
+        row["reason"] = report.unjudged.get((row["run_id"], label), row["reason"])
+    json.dump(rows, sys.stdout, indent=1, allow_nan=False)
+    print()
+
+
+def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str, Any]:
+    """Return what is known of a run that has no result; what only a result tells is null."""
+    return {
+        "method": record.spec.method.name,
+        "params": dict(record.spec.method.params),
+        "role": record.role,
+        "model": record.spec.model.name,
+        "task": None,
+        "protocol": None,
+        "task_version": None,
+        "metric": None,
+        "score": None,
+        "ci": None,
+        "unit": "proportion",
+        "n": 0,
+        "n_missing": None,
+        "n_truncated": None,
+        "scores": None,
+        "seed": record.spec.seed,
+        "run_id": record.run_id,
+        "status": status,
+        "reason": reason,
+        "data": None,
+        "engine": None,
+        "judge": None,
+        "output_tokens": None,
+        "unique_tokens": None,
+        "route": record.artefact.route if record.artefact else None,
+        "parity": None,
+        "publishable": None,
+        "cost": asdict(record.cost) if record.cost else None,
+        "selection": asdict(record.selection) if record.selection else None,
+        "instabilities": [asdict(found) for found in record.instabilities],
+        "bytes": record.artefact.bytes if record.artefact else None,
+        "record": None,
+    }
+
+
+def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
+    score = result.primary if result.is_scored else None
+    status = record.status if score else "not_judged"
+    return _run_json(record, status, None) | {
+        "task": result.spec.task.name,
+        "protocol": result.spec.task.protocol,
+        "task_version": result.spec.task.version,
+        "metric": result.metric,
+        "score": score.value if score else None,
+        "ci": [score.low, score.high] if score else None,
+        "n": result.n,
+        "n_missing": result.n_missing,
+        "n_truncated": result.n_truncated,
+        "scores": [asdict(s) for s in result.scores],
+        "data": result.spec.data.source,
+        "engine": asdict(result.spec.engine),
+        "judge": asdict(result.spec.judge) if result.spec.judge else None,
+        "output_tokens": result.output_tokens,
+        "unique_tokens": result.unique_tokens,
+        "parity": asdict(result.parity) if result.parity else None,
+        "publishable": result.publishable,
+        "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),
+    }
