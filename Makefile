@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = $(PYTHON) setup_env.py
 
-.PHONY: demo test lint exam lock clean
+.PHONY: demo test lint exam lock clean bench-training
 
 demo: ## finetune the embedded model with LoRA and score it
 	$(RUN) benchbench run --method lora --tasks super-ni
@@ -17,6 +17,9 @@ lint: ## format, style, types and floors
 
 exam: ## check every method, as strangers' methods are checked, and write their page
 	$(RUN) benchbench check --all --matrix docs/methods.md
+
+bench-training: ## time training beside a plain Trainer and a bare loop
+	$(RUN) python benchmarks/training.py
 
 lock: ## pin the newest versions that fit pyproject.toml and requirements/*.in
 	$(PYTHON) requirements/make_locks.py
