@@ -104,8 +104,7 @@ def _examples(whole: Plan) -> list[Example]:
     found = []
     for split, sample in samples[:: math.ceil(len(samples) / LOOKED_AT)]:
         example = renderer.example(split.task, sample, split.protocol)
-        longest = split.protocol.generation.max_tokens if filled else 0
-        found.append(fill_answer(example, renderer, longest))
+        found.append(fill_answer(example, renderer, split.protocol) if filled else example)
     return [example for example in found if example.is_learned]
 
 

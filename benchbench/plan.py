@@ -114,10 +114,14 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
 
 def _as_trained(spec: TaskSpec, training: TaskSpec | Mix | None) -> TaskSpec:
     """Return a task of which what was trained on is scored, as it was trained on."""
-    if spec.split not in ("in-task", "trained") or not isinstance(training, TaskSpec):
+    if spec.split not in ("in-task", "trained"):
         return spec
-    if spec.name != training.name:
-        return spec
+    if not isinstance(training, TaskSpec) or spec.name != training.name:
+        raise BadParameter(
+            f"{spec.label} scores what is trained on, which is "
+            f"{training.name if training else 'nothing'} here; train on {spec.name} itself, or "
+            "leave it out."
+        )
     return replace(spec, params={**training.params, **spec.params})
 
 

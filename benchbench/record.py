@@ -2,6 +2,7 @@
 
 Schema history (raise SCHEMA when a field changes its meaning or goes away):
 1   first.
+2   TrainSpec and TaskSpec say more of what a run depends on, so that older ids are other runs'.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from benchbench.method import Role
 from benchbench.specs import DataSpec, Precision, RunSpec, TaskSpec, digest
 
-SCHEMA = 1
+SCHEMA = 2
 
 REFERENCE = "reference"
 """The answers of the reference method, of the same model and seed if there are some."""
@@ -60,7 +61,7 @@ class Cost:
     """Whether each held a part of the weights only (FSDP2); None where nothing was trained."""
     steps: int = 0
     train_tokens: int = 0
-    """Tokens that went through the model in training, padding left out."""
+    """Tokens that went through the model in training; padding is left out unless it is learned."""
     train_seconds: float | None = None
     """Step loop only: no imports, no data preparation, no saving."""
     step_seconds: float | None = None
@@ -68,14 +69,14 @@ class Cost:
     tokens_per_second: float | None = None
     """Train tokens, the first few steps left out."""
     peak_memory_bytes: int | None = None
-    """In training alone, of the process that held most: neither reading the model nor validation
-    nor export."""
+    """In the steps alone, of the process that held most: neither reading the model nor validation
+    nor checkpoints nor export."""
     peak_memory_kind: Literal["cuda_allocated", "rss"] = "rss"
     validation_seconds: float | None = None
     validation_memory_bytes: int | None = None
     """At most while validation samples were answered."""
     energy_joules: float | None = None
-    """Of the card in the step loop, by NVML's counter."""
+    """Of all cards in the step loop, by NVML's counters."""
     final_loss: float | None = None
     """Mean over the last tenth of the steps."""
     forgetting: float | None = None

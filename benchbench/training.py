@@ -1,5 +1,7 @@
 """Trains what a plan lacks, one run after the other, each in a process of its own."""
 
+import hashlib
+import inspect
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import digest
 from benchbench.store import Store
+from benchbench.task import Protocol, Task
 from benchbench.train import trackers
 
 EXAMPLES = ".examples"
@@ -67,6 +70,9 @@ def train_missing(
 ) -> None:
     """Train the runs that have no record yet, until somebody ends one."""
     missing = [spec for spec in plan.runs if store.run(spec.id) is None]
+    for spec in plan.runs:
+        if spec not in missing:  # left behind by a command that was killed after its last word
+            shutil.rmtree(store.run_folder(spec.id) / "work", ignore_errors=True)
     examples = None
     if plan.training and any(spec.train for spec in missing):
         examples = _tokenised(plan, plan.training, store, registry, reporter)
@@ -98,16 +104,14 @@ def _tokenised(
 ) -> Path:
     """Return the file of tokenised samples, made once for all that it depends on."""
     filled = any(spec.train and learns_padding(spec.train) for spec in plan.runs)
-    origins = {
-        split.task.name: registry.origins["task", split.task.name] for split, _ in training.samples
-    }
+    tasks = {type(split.task) for split, _ in training.samples}
     key = digest(
         {
             "rendering": RENDERING,
             "model": asdict(plan.model.spec),
             "task": asdict(training.spec),
             "data": asdict(training.data),
-            "origins": {name: asdict(origin) for name, origin in origins.items()},
+            "code": {task.name: _code(task, registry) for task in tasks},
             "filled": filled,
         },
         length=16,
@@ -116,14 +120,22 @@ def _tokenised(
     if path.exists():
         path.touch()
         return path
-    train.write_examples(
-        path, _examples(training, Renderer.of(plan.model.folder), filled, reporter)
-    )
-    for old in sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)[
-        KEPT:
-    ]:
+    for part in path.parent.glob("*.part"):  # of a command that was killed
+        part.unlink()
+    examples = _examples(training, Renderer.of(plan.model.folder), filled, reporter)
+    train.write_examples(path, examples)
+    files = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
+    for old in files[KEPT:]:
         old.unlink()
     return path
+
+
+def _code(task: type[Task], registry: Registry) -> list[str]:
+    """Return what identifies a task's code: its plugin's version, and its file's content."""
+    origin = registry.origins["task", task.name]
+    file = inspect.getsourcefile(task)
+    content = Path(file).read_bytes() if file else b""
+    return [origin.distribution, origin.version, hashlib.sha256(content).hexdigest()]
 
 
 def _examples(
@@ -135,8 +147,7 @@ def _examples(
         found = []
         for number, (split, sample) in enumerate(samples, start=1):
             example = renderer.example(split.task, sample, split.protocol)
-            longest = split.protocol.generation.max_tokens if filled else 0
-            found.append(fill_answer(example, renderer, longest))
+            found.append(fill_answer(example, renderer, split.protocol) if filled else example)
             if number % 256 == 0 or number == len(samples):
                 update(number, len(samples), "")
     learned = [example for example in found if example.is_learned]
@@ -162,10 +173,16 @@ def run_labels(plan: Plan) -> dict[str, str]:
     }
 
 
-def fill_answer(example: Example, renderer: Renderer, longest: int) -> Example:
+def fill_answer(example: Example, renderer: Renderer, protocol: Protocol) -> Example:
     """Return a sample whose answer is as long as any may be, with padding that is learned."""
+    if not example.is_learned:
+        return example
     padding = renderer.tokenizer.pad_token_id or 0
-    room = min(longest, renderer.context - len(example.prompt)) - len(example.completion)
+    longest = protocol.generation.max_tokens
+    if not renderer.apart:
+        whole = min(renderer.context, protocol.max_example_tokens or renderer.context)
+        longest = min(longest, whole - len(example.prompt))
+    room = longest - len(example.completion)
     return replace(example, completion=(*example.completion, *[padding] * max(0, room)))
 
 

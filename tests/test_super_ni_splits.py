@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchbench import Data, TaskSpec
-from benchbench.errors import DataError
+from benchbench.errors import BadParameter, DataError
 from benchbench.plan import Grid, make_plan
 from benchbench.registry import Registry
 from benchbench.specs import MethodSpec
@@ -131,6 +131,18 @@ def test_seen_tasks_are_asked_for_by_the_split_s_name(tiny_model: Path, data: Da
     assert trained == {sample.groups["task"] for _, sample in plan.training.samples}
     assert seen <= trained and not unseen & trained
     assert len(plan.tests[2].samples) == 2 * 4
+
+
+def test_seen_tasks_are_those_that_are_trained_on(tiny_model: Path, data: Data) -> None:
+    for train_on in ("alpaca", "tulu-v1"):
+        grid = Grid(
+            model=str(tiny_model),
+            methods=(MethodSpec(name="lora"),),
+            tasks=(TaskSpec.parse("super-ni:trained"),),
+            train_on=train_on,
+        )
+        with pytest.raises(BadParameter, match=f"which is {train_on} here; train on super-ni"):
+            make_plan(grid, Registry.load(), _root(data), "float32")
 
 
 def _root(data: Data) -> Path:

@@ -132,7 +132,12 @@ def forgetting_positions(forward: Any) -> Any:
 
 
 def refusing_positions(forward: Any) -> Any:
-    return lambda attention_mask=None, **inputs: forward(attention_mask=attention_mask)
+    def refuse(position_ids: Any = None, **inputs: Any) -> Any:
+        if position_ids is not None:
+            raise TypeError("forward() got an unexpected keyword argument 'position_ids'")
+        return forward(**inputs)
+
+    return refuse
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -130,3 +130,23 @@ def test_weights_in_parts_train_as_whole_ones_do_and_go_on_bit_by_bit(new_job: N
     again = weights(broken)
     assert all(torch.equal(again[name], tensor) for name, tensor in kept.items())
     assert again.keys() == kept.keys()
+
+
+@pytest.mark.slow
+def test_an_adapter_is_never_cut_into_parts_and_other_devices_begin_again(new_job: NewJob) -> None:
+    job = replace(new_job("lora", LORA, epochs=4.0), devices=2, sharded=True)
+    assert train(job, at_step(28, lambda: kill(0))).killed
+    seen: list[Progress] = []
+    outcome = train(replace(job, devices=1), seen.append)
+    assert outcome.status == "done", outcome.reason
+    assert next(p.step for p in seen if p.phase == "training") == 0
+    assert outcome.cost and (outcome.cost.processes, outcome.cost.sharded) == (1, False)
+
+
+@pytest.mark.slow
+def test_one_process_that_fails_alone_ends_the_others_and_is_told(new_job: NewJob) -> None:
+    for rank in (0, 1):
+        job = replace(new_job("lonely", {"rank": rank}, folder=f"rank{rank}"), devices=2)
+        outcome = train(job)
+        assert (outcome.status, outcome.reason) == ("failed", f"ValueError: rank {rank} is lonely")
+    assert not trainings()

@@ -197,6 +197,30 @@ def test_another_run_s_work_is_not_continued(
     assert not stale.exists()
 
 
+def test_what_an_earlier_attempt_wrote_down_is_forgotten(
+    new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_run_processes", lambda *_: 1)
+    begun = new_job("full")
+    begun.folder.mkdir(parents=True)
+    begun.steps.write_text('{"step": 0, "validation": 0.99, "seconds": 1}\n')
+    train(begun)
+    assert not begun.steps.exists()
+    begun.steps.write_text('{"step": 0, "validation": 0.5, "seconds": 1}\n')
+    train(begun)
+    assert begun.steps.exists(), "this one goes on"
+
+
+def test_a_group_that_this_process_is_in_is_not_the_training_s(
+    new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    outcome = train(new_job("full", FULL, steps=2))
+    assert outcome.status == "done", outcome.reason
+    assert outcome.cost and outcome.cost.processes == 1
+
+
 def test_a_run_begun_with_other_code_is_not_continued(
     new_job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

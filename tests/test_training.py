@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchbench import MethodSpec
 from benchbench.errors import BadParameter
-from benchbench.prompt import Renderer
+from benchbench.prompt import Example, Renderer
 from benchbench.record import PluginOrigin
 from benchbench.run import RunRequest, run
 from benchbench.train import read_examples
-from benchbench.training import EXAMPLES, KEPT, Loaded
+from benchbench.training import EXAMPLES, KEPT, Loaded, fill_answer
 from tests import toys
 from tests.toy_world import Says, World, march, request_, world
 
@@ -81,6 +82,7 @@ def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
     grid = replace(request_.grid, train={"profile": "author-compat"})
     march(replace(request_, grid=grid), tiny_model)
     (file,) = (request_.store.folder / EXAMPLES).iterdir()
+    padding = Renderer.of(tiny_model).tokenizer.pad_token_id or 0
     longest = toys.Echo.protocols["say"].generation.max_tokens
     examples = list(read_examples(file))
     assert {len(example.completion) for example in examples} == {longest}
@@ -89,7 +91,7 @@ def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
     other = next(path for path in (request_.store.folder / EXAMPLES).iterdir() if path != file)
     for filled, example in zip(examples, read_examples(other), strict=True):
         assert filled.completion[: len(example.completion)] == example.completion
-        assert len(set(filled.completion[len(example.completion) :])) <= 1
+        assert set(filled.completion[len(example.completion) :]) <= {padding}
         assert filled.prompt == example.prompt
 
 
@@ -102,3 +104,18 @@ def test_more_devices_than_a_batch_or_the_machine_has_are_refused(
     with pytest.raises(BadParameter, match="devices is 3, but this machine shows 2"):
         march(replace(request_, loaded=Loaded(devices=3)), tiny_model)
     assert not world.trained
+
+
+def test_nothing_is_filled_where_nothing_is_learned_and_prompts_apart_take_no_room() -> None:
+    protocol = toys.Echo.protocols["say"]
+    longest = protocol.generation.max_tokens
+    tokenizer = SimpleNamespace(pad_token_id=7)
+    together = Renderer(tokenizer, context=20)
+    apart = Renderer(tokenizer, context=20, apart=True)
+    cut = Example(prompt=(5,) * 20, completion=())
+    assert fill_answer(cut, together, protocol) == cut
+    long = Example(prompt=(5,) * 18, completion=(6,))
+    assert fill_answer(long, together, protocol).completion == (6, 7)
+    assert fill_answer(long, apart, protocol).completion == (6, *[7] * (longest - 1))
+    short = replace(protocol, max_example_tokens=19)
+    assert fill_answer(long, together, short) == long

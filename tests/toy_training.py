@@ -1,5 +1,7 @@
 """Methods that end a training in every way there is; a plugin of the tests."""
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,21 @@ class Curious(Toy):
         self.tell(f"step {step} {model.model.norm.weight.grad is not None}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lonely(Toy):
+    """Fails in one of several processes, while the others wait for it."""
+
+    name = "lonely"
+
+    rank: int = 0
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        if int(os.environ.get("RANK", "0")) == self.rank:
+            raise ValueError(f"rank {self.rank} is lonely")
+        time.sleep(600)
+        return model
+
+
 @hookimpl
 def register_methods() -> list[type[Method]]:
     return [
@@ -153,4 +170,5 @@ def register_methods() -> list[type[Method]]:
         Astray,
         Pickler,
         Curious,
+        Lonely,
     ]

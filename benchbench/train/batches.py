@@ -22,12 +22,6 @@ class Parts(Sequence[list[Example]]):
     indices: Sequence[Sequence[int]]
     collate: Collate
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of all parts, without padding."""
-        lengths = self.examples.lengths
-        return sum(lengths[i] for part in self.indices for i in part)
-
     def __len__(self) -> int:
         return len(self.indices)
 

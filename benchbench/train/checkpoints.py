@@ -28,7 +28,11 @@ def write_state(model: Any, path: Path) -> None:
     """Write what training may change, as safetensors; all processes take part, the first writes."""
     from safetensors.torch import save_file
 
-    kept = {name: sharding.whole(tensor.detach()).contiguous() for name, tensor in state(model)}
+    kept = {}
+    for name, tensor in state(model):
+        whole = sharding.whole(tensor.detach())
+        if group.rank() == 0:
+            kept[name] = whole.contiguous()
     if group.rank():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,10 +51,11 @@ def read_state(model: Any, path: Path) -> None:
 
 
 def same_start(work: Path, model: Any) -> Path | None:
-    """Return the checkpoint to go on from, if the frozen weights are those it was trained beside.
+    """Return the checkpoint to go on from, if it was trained beside the same frozen weights and on
+    as many devices; else the checkpoints are deleted.
 
-    Some methods compute them from the base model (PiSSA, LoRA-GA), and another machine or thread
-    count may do that otherwise. Then the checkpoints are deleted.
+    Some methods compute frozen weights from the base model (PiSSA, LoRA-GA), and another machine or
+    thread count may do that otherwise.
     """
     import torch
 
@@ -63,6 +68,8 @@ def same_start(work: Path, model: Any) -> Path | None:
         for name, p in model.named_parameters()
         if not p.requires_grad
     }
+    # With other devices a step's parts, and the files that hold its state, are others.
+    frozen |= {"processes": group.size(), "sharded": sharding.is_sharded(model)}
     now, path = digest(frozen), work / FROZEN
     found: Path | None = None
     if group.rank() == 0:
@@ -76,8 +83,8 @@ def same_start(work: Path, model: Any) -> Path | None:
 
 
 def clear(work: Path) -> None:
-    """Delete every checkpoint."""
-    for checkpoint in work.glob("checkpoint-*"):
+    """Delete every checkpoint; of several processes the first one does."""
+    for checkpoint in work.glob("checkpoint-*") if group.rank() == 0 else ():
         shutil.rmtree(checkpoint)
 
 

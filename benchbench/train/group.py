@@ -11,7 +11,8 @@ from typing import Any
 
 RANK = "RANK"
 SIZE = "WORLD_SIZE"
-"""As torch and accelerate name them."""
+NAMES = (RANK, SIZE, "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""As torch and accelerate name what a process knows of its group."""
 
 
 def environment(rank: int, size: int) -> Mapping[str, str]:

@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from benchbench import hardware
 from benchbench.train import group, trackers
@@ -31,7 +31,9 @@ def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) 
     with job.log.open("ab") as log:
         start = log.tell()
         code = _run_processes(job, log.fileno(), progress)
-    return _outcome(job) or _death(job, code, start, memory_ran_out=_oom_kills() > kills)
+    death = _death(job, code, start, memory_ran_out=_oom_kills() > kills)
+    # Of a process that a signal ended, the others only say that it is gone.
+    return death if code < 0 else _outcome(job) or death
 
 
 def _outcome(job: TrainJob) -> Outcome | None:
@@ -47,8 +49,9 @@ def _claim(job: TrainJob) -> Outcome | None:
         ended = read(job.work / "outcome.json", Outcome)
         if ended and (ended.status != "done" or job.checkpoint.exists() or not job.spec.train):
             return ended
-    elif job.work.exists():
-        shutil.rmtree(job.work)  # of another run: its checkpoints must not be continued
+    else:  # what another run, or other code, left there must not be continued
+        shutil.rmtree(job.work, ignore_errors=True)
+        job.steps.unlink(missing_ok=True)
     write(job.work / "job.json", job)
     for path in job.work.glob("outcome*.json"):
         path.unlink()
@@ -66,10 +69,9 @@ def _run_processes(job: TrainJob, log: int, progress: Callable[[Progress], None]
         processes = [_start(job, log, rank) for rank in range(job.devices)]
         for process in processes:
             stack.enter_context(process)
-        ended: dict[int, int] = {}
-        watchers = [
-            Thread(target=_wait, args=(rank, processes, ended)) for rank in range(job.devices)
-        ]
+        codes: list[int] = []
+        lock = Lock()
+        watchers = [Thread(target=_watch, args=(p, processes, codes, lock)) for p in processes]
         for watcher in watchers:
             watcher.start()
         try:
@@ -82,8 +84,23 @@ def _run_processes(job: TrainJob, log: int, progress: Callable[[Progress], None]
         finally:
             for watcher in watchers:
                 watcher.join()
-    # A signal is the cause of what the others then complain of.
-    return min(ended.values(), default=0) or max(ended.values(), default=0)
+    return min(codes) or max(codes)  # a signal is the cause of what the others then complain of
+
+
+def _watch(
+    process: "subprocess.Popen[str]",
+    processes: "Sequence[subprocess.Popen[str]]",
+    codes: list[int],
+    lock: Lock,
+) -> None:
+    """Wait for a process. When the first one ends, or any other fails, all have to."""
+    code = process.wait()
+    with lock:
+        if codes or not (code or process is processes[0]):
+            return
+        codes += [found for p in processes if (found := p.poll()) is not None]
+        for other in processes:
+            other.kill()
 
 
 def _start(job: TrainJob, log: int, rank: int) -> "subprocess.Popen[str]":
@@ -102,17 +119,6 @@ def _start(job: TrainJob, log: int, rank: int) -> "subprocess.Popen[str]":
     )
 
 
-def _wait(
-    rank: int, processes: "Sequence[subprocess.Popen[str]]", ended: MutableMapping[int, int]
-) -> None:
-    """Note how a process ends; the others wait for it in vain, so they end with it."""
-    code = processes[rank].wait()
-    if code and not ended:
-        ended[rank] = code
-        for process in processes:
-            process.kill()
-
-
 def _environment(devices: int) -> dict[str, str]:
     # No more than asked for: Trainer would spread every batch over all that a process sees.
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -120,7 +126,8 @@ def _environment(devices: int) -> dict[str, str]:
     # Threads that spin while they wait cost several times the work itself on a shared machine.
     return (
         {"OMP_WAIT_POLICY": "PASSIVE"}
-        | os.environ
+        # This command may itself be one of a group, which is not its trainings' group.
+        | {name: value for name, value in os.environ.items() if name not in group.NAMES}
         | {
             "CUDA_VISIBLE_DEVICES": ",".join(visible[:devices]),
             "HF_HUB_OFFLINE": "1",  # PEFT asks the hub for the base model whenever it saves

@@ -5,8 +5,9 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchbench.record import Cost, Instability
 from benchbench.train import group, sharding
 from benchbench.train.checkpoints import state
 from benchbench.train.job import Progress
-from benchbench.train.meter import Meter, energy, memory_kind
+from benchbench.train.meter import Meter, energy, memory_kind, peak_memory, reset_peak
 
 WARM_UP = 3
 """First steps of a process that its speed is not taken from: kernels are still being chosen."""
@@ -50,11 +51,12 @@ class Recorder:
     report: Callable[[Progress], None]
     tokens: Sequence[int] = ()
     """Tokens that each step sees, padding left out."""
-    training: Meter = field(default_factory=Meter)
     evaluation: Meter = field(default_factory=Meter)
     started: float = 0.0
     seconds: float = 0.0
     """Of the step under way, or the last one."""
+    memory: int | None = None
+    """Most of the step."""
     joules: float | None = None
     """As the card's counter stood at the beginning of the step, and then what the step took."""
     first: int = 0
@@ -84,6 +86,7 @@ class Recorder:
         return {line["step"]: line["validation"] for line in self.lines if "validation" in line}
 
     def begin_step(self) -> None:
+        reset_peak()
         self.joules = energy()
         self.started = time.perf_counter()
 
@@ -93,8 +96,9 @@ class Recorder:
 
             torch.cuda.synchronize()  # else the work is only queued
         self.seconds = time.perf_counter() - self.started
-        if self.joules is not None and (now := energy()) is not None:
-            self.joules = now - self.joules
+        self.memory = peak_memory()
+        now = energy()
+        self.joules = None if now is None or self.joules is None else now - self.joules
 
     def write(self, step: int, loss: float, gradient_norm: float, learning_rate: float) -> None:
         """Write a finished step down; raises Diverged where it left no numbers."""
@@ -108,6 +112,7 @@ class Recorder:
             "learning_rate": learning_rate,
             "seconds": self.seconds,
             "warm": step > self.first + WARM_UP,
+            "memory": self.memory,
         }
         if self.tokens:
             line["tokens"] = self.tokens[step - 1]
@@ -126,7 +131,9 @@ class Recorder:
         rows = [line for line in self.lines if "loss" in line]
         warm = [row for row in rows if row["warm"]]
         last = [row["loss"] for row in rows[-max(1, len(rows) // 10) :]]
-        joules = [row["joules"] for row in rows if "joules" in row]
+        # What the other processes' cards took before an interruption was not written down.
+        lost = self.first and group.size() > 1
+        joules = [row["joules"] for row in rows if "joules" in row and not lost]
         evaluations = [line["seconds"] for line in self.lines if "validation" in line]
         return replace(
             parameters,
@@ -135,7 +142,7 @@ class Recorder:
             train_seconds=math.fsum(row["seconds"] for row in rows),
             step_seconds=statistics.median(row["seconds"] for row in warm or rows),
             tokens_per_second=_speed(warm or rows),
-            peak_memory_bytes=_largest(group.gather(self.training.peak)),
+            peak_memory_bytes=_largest(chain(*group.gather([row["memory"] for row in rows]))),
             peak_memory_kind=memory_kind(),
             validation_seconds=math.fsum(evaluations) if evaluations else None,
             validation_memory_bytes=_largest(group.gather(self.evaluation.peak)),
@@ -184,7 +191,7 @@ def collapsed(scores: dict[int, float]) -> Instability | None:
     return Instability(kind="collapse", step=first, value=scores[first])
 
 
-def _largest(peaks: Sequence[int | None]) -> int | None:
+def _largest(peaks: Iterable[int | None]) -> int | None:
     """Return the most memory that any of the processes held."""
     return max((peak for peak in peaks if peak is not None), default=None)
 

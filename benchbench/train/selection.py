@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.errors import CheckpointOverflow
 from benchbench.record import Selection
 from benchbench.train import group
 from benchbench.train.checkpoints import step_of, write_state
-from benchbench.train.recorder import Recorder
+from benchbench.train.recorder import Diverged, Recorder
 from benchbench.train.validation import Validation
 
 
@@ -35,14 +36,12 @@ class Selector:
 
     def evaluate(self, model: Any, step: int) -> float:
         """Score a model after a step, and keep its weights if there were no better ones."""
-        self.recorder.training.stop()
         self.recorder.evaluation.start()
         score = self._score(model, step)
         self.recorder.evaluation.stop()
         if self.best == step:
             # The best until now stays until a checkpoint makes sure that nobody goes back to it.
             write_state(model, self._weights(step))
-        self.recorder.training.start()
         return score
 
     @property
@@ -77,7 +76,10 @@ class Selector:
 
     def _score(self, model: Any, step: int) -> float:
         started = time.perf_counter()
-        score = self.validation.score(model)
+        try:
+            score = self.validation.score(model)
+        except CheckpointOverflow as error:
+            raise Diverged(f"validation computed no numbers after step {step}", step) from error
         self.recorder.write_score(step, score, time.perf_counter() - started)
         return score
 

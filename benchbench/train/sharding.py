@@ -20,10 +20,17 @@ MOST = 0.8
 """Part of a device's memory that these may take; activations need the rest."""
 
 
-def is_needed(model: Any) -> bool:
-    """Whether several devices are there and one is too small for a training of all weights."""
-    if group.size() == 1 or not all(p.requires_grad for p in model.parameters()):
+def is_wanted(model: Any, asked: bool) -> bool:
+    """Whether weights are to be in parts: there are several devices, all weights are trained, and
+    one device is too small for that, or it is asked for."""
+    from transformers import PreTrainedModel
+
+    if group.size() == 1 or not isinstance(model, PreTrainedModel):
         return False
+    if not all(p.requires_grad for p in model.parameters()):
+        return False
+    if asked:
+        return True
     memory = hardware.device_memory()
     return (
         memory is not None and STATES * sum(p.numel() for p in model.parameters()) > MOST * memory

@@ -71,7 +71,6 @@ def fit(
     validation: Validation | None = None,
 ) -> Fitted:
     """Adapt and train a base model."""
-    import torch
     from transformers import set_seed
 
     train, seed = job.spec.train, job.spec.seed
@@ -94,16 +93,11 @@ def fit(
         batches=partial(parts.batches, model.device),
     )
     set_seed(seed)
-    model = method.adapt(model, training)
-    if not isinstance(model, torch.nn.Module):
-        raise ValueError(
-            f"adapt() of method {method.name!r} returned {model!r}; it must return the model to "
-            "train"
-        )
+    model = _adapted(job, method, model, training)
     packed = _is_packed(train, method, model, examples)
     if packed:
         parts = Parts(examples, parts.indices, batches.packed)
-    if job.sharded or sharding.is_needed(model):
+    if sharding.is_wanted(model, job.sharded):
         sharding.shard(model)
     optimizer = method.optimizer(model, training)
     trainer = _trainer(job, method, model, parts, recorder, optimizer, selector)
@@ -114,27 +108,47 @@ def fit(
     recorder.keep(checkpoints.step_of(checkpoint) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     config.use_cache = use_cache  # Trainer switches it off for good; generation wants it
-    trained = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    in_parts = sharding.is_sharded(model)
+    if in_parts and not selector:
+        checkpoints.write_state(model, job.work / WHOLE)
+    if in_parts:
+        trainer = optimizer = model = None  # a whole model has no room beside them
     return Fitted(
-        model=_kept(job, trained, selector),
+        model=_kept(job, model, selector),
         cost=recorder.cost(parameters),
         selection=selector.choose() if selector else None,
         instabilities=recorder.instabilities(),
     )
 
 
+def _adapted(job: TrainJob, method: Method, model: Any, training: Training) -> Any:
+    """Return the model to train, with the dropout that its profile wants."""
+    from torch.nn import Dropout, Module
+
+    assert job.spec.train is not None
+    dropout = schedule(job.spec.train, method.role).dropout
+    if dropout is not None:
+        for layer in model.modules():
+            if isinstance(layer, Dropout):
+                layer.p = dropout
+    adapted = method.adapt(model, training)
+    if not isinstance(adapted, Module):
+        raise ValueError(
+            f"adapt() of method {method.name!r} returned {adapted!r}; it must return the model to "
+            "train"
+        )
+    return adapted
+
+
 def _kept(job: TrainJob, trained: Any, selector: Selector | None) -> Any:
-    """Return the trained model, whole and with the weights that are kept."""
-    path = selector.best_weights if selector else job.work / WHOLE
-    in_parts = sharding.is_sharded(trained)
-    if in_parts and not selector:
-        checkpoints.write_state(trained, path)
+    """Return the trained model with the weights that are kept; read again where it is None."""
     group.gather(None)  # what one process has written, all may read
-    if in_parts:
-        trained = load(job)[0]
-    if in_parts or selector:
-        checkpoints.read_state(trained, path)
-    return trained
+    path = selector.best_weights if selector else job.work / WHOLE
+    whole = trained if trained is not None else load(job)[0]
+    if trained is None or selector:
+        checkpoints.read_state(whole, path)
+    return whole
 
 
 def _tokens(examples: Examples, steps: list[list[list[int]]]) -> list[int]:
@@ -176,6 +190,7 @@ def _trainer(
 
     train = job.spec.train
     assert train is not None
+    curve = schedule(train, method.role)
     arguments = TrainingArguments(
         output_dir=str(job.work),
         num_train_epochs=1,  # the parts are those of all epochs
@@ -184,7 +199,8 @@ def _trainer(
         gradient_checkpointing=train.gradient_checkpointing,
         train_sampling_strategy="sequential",
         learning_rate=method.learning_rate,
-        weight_decay=schedule(train, method.role).weight_decay,
+        weight_decay=curve.weight_decay,
+        adam_epsilon=curve.epsilon,
         max_grad_norm=train.max_grad_norm,
         seed=job.spec.seed,
         bf16=job.spec.precision == "bfloat16",
@@ -200,7 +216,7 @@ def _trainer(
         report_to="none",  # trackers come as callbacks, so that none can end the training
         run_name=f"{method.name} {job.spec.id}",
     )
-    trainer = trainer_class(schedule(train, method.role), selector)(
+    trainer = trainer_class(curve, selector)(
         model=model,
         args=arguments,
         train_dataset=parts,
@@ -212,6 +228,7 @@ def _trainer(
         optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.model_accepts_loss_kwargs = True  # or compute_loss does what it takes
     # Trainer's word for a model that is in parts already: it is neither wrapped nor cut again.
     trainer.is_distributed_loading_by_transformers = sharding.is_sharded(model)
     return trainer
@@ -222,9 +239,6 @@ def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector
 
     class Events(TrainerCallback):
         """Passes Trainer's events on."""
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            recorder.training.start()
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             recorder.begin_step()
@@ -250,8 +264,5 @@ def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if selector:
                 selector.tidy()
-
-        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            recorder.training.stop()
 
     return Events()

@@ -35,18 +35,16 @@ def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:
-            network: Any = self.model
-            if not network.config.is_encoder_decoder:
+            if _counts_tokens(self.model):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            # T5 and its like take no count of a step's tokens: they return the mean over a part.
-            learned = inputs["labels"].ne(batches.IGNORED).sum()
+            outputs = model(**inputs)
+            share = inputs["labels"].ne(batches.IGNORED).sum() / num_items_in_batch
             # The gradients of several processes are averaged later.
-            share = learned * self.accelerator.num_processes / num_items_in_batch
-            return model(**inputs).loss * share
+            loss = _rescaled(self.model, outputs, inputs["labels"], share)
+            return loss * self.accelerator.num_processes
 
-        def _clip_grad_norm(self, model: Any) -> Any:
-            norm: Any = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
-            return sharding.whole(norm)
+        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+            return sharding.whole(super()._get_grad_norm(model, grad_norm))  # type: ignore[no-untyped-call]
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert selector is not None
@@ -80,3 +78,29 @@ def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
             sharding.read_states(self.model, wrapped.optimizer, self.lr_scheduler, Path(checkpoint))
 
     return NamedWeightsTrainer
+
+
+def _counts_tokens(model: Any) -> bool:
+    """Whether a model divides its loss by a step's tokens; T5 and others return a part's mean."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return not base.config.is_encoder_decoder and getattr(base, "accepts_loss_kwargs", True)
+
+
+def _rescaled(model: Any, outputs: Any, labels: Any, share: Any) -> Any:
+    """Return a part's loss of which only the mean over its tokens is scaled by their share of the
+    step's; what a method adds to it, such as a penalty, counts once for each part."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    # A learned prompt may have logits of its own before those of the tokens.
+    logits = outputs.logits[:, -labels.shape[1] :]
+    if not model.config.is_encoder_decoder:
+        logits, labels = logits[:, :-1], labels[:, 1:]
+
+    def mean() -> Any:
+        wanted = labels.flatten()
+        return cross_entropy(logits.float().flatten(0, 1), wanted, ignore_index=batches.IGNORED)
+
+    with torch.no_grad():
+        is_plain = torch.allclose(mean(), outputs.loss.float(), rtol=1e-4)
+    return outputs.loss * share if is_plain else outputs.loss + mean() * (share - 1)
