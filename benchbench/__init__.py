@@ -4,6 +4,7 @@ These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 """
 
 from benchbench.adaptation import linear_layers, peft_model, projected_groups
+from benchbench.errors import Unsuited
 from benchbench.hookspecs import hookimpl
 from benchbench.method import Method, Route, Training
 from benchbench.mix import Mix, read_mix
@@ -31,6 +32,7 @@ __all__ = [
     "TaskSpec",
     "TrainSpec",
     "Training",
+    "Unsuited",
     "hookimpl",
     "linear_layers",
     "peft_model",

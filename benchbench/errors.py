@@ -13,6 +13,7 @@ BenchbenchError         the command line prints it without a traceback and exits
 ├── BoardError          a board.toml is wrong (file and key are named)
 ├── JudgeError          a judge cannot be reached, refuses, or gives no log-probabilities
 ├── EngineError         an engine cannot serve this model or this checkpoint
+├── Unsuited            a method cannot be used on this model; its run is skipped
 ├── SandboxUnavailable  this machine cannot confine programs that models wrote
 └── MissingExtra        an optional dependency is not installed
 """
@@ -94,6 +95,10 @@ class JudgeError(BenchbenchError):
 
 class EngineError(BenchbenchError):
     """An engine cannot serve this model or this checkpoint."""
+
+
+class Unsuited(BenchbenchError):
+    """A method cannot be used on this model: raised by ``adapt()`` with the reason."""
 
 
 class SandboxUnavailable(BenchbenchError):

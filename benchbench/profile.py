@@ -45,9 +45,7 @@ def schedule(train: TrainSpec, role: Role) -> Schedule:
     if train.profile == "standard":
         return Schedule(warmup=train.warmup_ratio, weight_decay=train.weight_decay)
     if role == "reference":
-        return Schedule(
-            curve="constant", warmup=0.0, weight_decay=0.0, dropout=0.0, epsilon=1e-6
-        )
+        return Schedule(curve="constant", warmup=0.0, weight_decay=0.0, dropout=0.0, epsilon=1e-6)
     return Schedule(
         warmup=train.warmup_ratio, stretch=2.0, weight_decay=train.weight_decay, epsilon=1e-6
     )

@@ -22,18 +22,12 @@ from benchbench.mix import Mix
 from benchbench.model import Model
 from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
 from benchbench.record import PluginOrigin
+from benchbench.registration import check_item
 from benchbench.specs import MethodSpec, TaskSpec
 from benchbench.task import Protocol, Task
 
 GROUP = "benchbench"
 
-FACTS = {
-    "method": ("name",),
-    "model": ("name",),
-    "task": ("name", "family", "data_set", "metric", "protocols"),
-    "mix": ("name", "components"),
-}
-"""What an item must say of itself before it can be listed."""
 
 Built = TypeVar("Built", Method, Task)
 
@@ -62,7 +56,7 @@ class Registry:
     tasks: Mapping[str, type[Task]]
     mixes: Mapping[str, Mix]
     origins: Mapping[tuple[str, str], PluginOrigin]
-    """(kind, name) -> where it came from; kind is a key of ``FACTS``."""
+    """(kind, name) -> where it came from; kind is a key of ``registration.FACTS``."""
     plugins: tuple[PluginOrigin, ...] = ()
     broken: tuple[BrokenPlugin, ...] = field(default=())
 
@@ -260,7 +254,7 @@ def _collect(
         try:
             provided = list(cast(Iterable[Any], implementation.function()))
             for item in provided:
-                _check_item(kind, item)
+                check_item(kind, item)
         except Exception as error:  # a stranger's hook may raise anything
             broken.append(BrokenPlugin(plugin, described(error, implementation.function)))
             continue
@@ -272,42 +266,6 @@ def _collect(
                 plugin, PluginOrigin(plugin=plugin, distribution="", version="")
             )
     return dict(sorted(items.items()))
-
-
-def _check_item(kind: str, item: Any) -> None:
-    good = {
-        "method": isinstance(item, type) and issubclass(item, Method),
-        "model": isinstance(item, Model),
-        "task": isinstance(item, type) and issubclass(item, Task),
-        "mix": isinstance(item, Mix),
-    }[kind]
-    a_value = kind in ("model", "mix")
-    if not good:
-        wanted = f"a {'' if a_value else 'subclass of '}{kind.capitalize()}"
-        raise TypeError(f"a hook for {kind}s gave {item!r}, which is not {wanted}")
-    for fact in FACTS[kind]:
-        if not hasattr(item, fact):
-            raise TypeError(f"a hook for {kind}s gave {item!r}, which does not say its {fact}")
-    if not a_value and (left := sorted(item.__abstractmethods__)):
-        raise TypeError(f"a hook for {kind}s gave {item!r}, which lacks {', '.join(left)}")
-    if kind == "task" and (wrong := _wrong_task(item)):
-        raise TypeError(f"a hook for tasks gave {item!r}, {wrong}")
-
-
-def _wrong_task(task: type[Task]) -> str | None:
-    """Say what is wrong with a task that could not be scored as it declares."""
-    if "test" in task.splits and not task.judged:
-        wanted = "score_choices" if task.ranked else "score"
-        if getattr(task, wanted) is getattr(Task, wanted):
-            return f"which lacks {wanted}"
-    one = task.judged or task.next_turn is not Task.next_turn
-    several = [name for name, p in task.protocols.items() if p.generation.n > 1]
-    if one and several:
-        return (
-            f"whose protocol {several[0]!r} draws several completions; a task that is judged or "
-            "has turns takes one, n=1"
-        )
-    return None
 
 
 def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:

@@ -15,11 +15,11 @@ class Adapter(Method):
     """Add ``up(activation(down(h)))`` to h, the output of attention and feed-forward blocks.
 
     As in the study (arXiv 2411.16775): ``houlsby`` adds one after each self-attention and one after
-    each feed-forward block, before the residual sum, with SiLU, no norm of its own, weights from
-    N(0, 0.02) and biases 0. Its grid is size 8, 32, 64, 128, 256, 512 by learning rate 1e-5, 5e-5,
-    1e-4, 5e-4, 1e-3; the best learning rate was 1e-4. ``pfeiffer`` has
-    those after feed-forward blocks alone (arXiv 2005.00247), ``parallel`` reads what goes into the
-    feed-forward block instead (arXiv 2110.04366).
+    each feed-forward block (of both stacks of T5, and none after cross-attention), before the
+    residual sum, with SiLU, no norm of its own, weights from N(0, 0.02) and biases 0. Its grid is
+    size 8, 32, 64, 128, 256, 512 by learning rate 1e-5, 5e-5, 1e-4, 5e-4, 1e-3; the best learning
+    rate was 1e-4. ``pfeiffer`` has those after feed-forward blocks alone (arXiv 2005.00247),
+    ``parallel`` reads what goes into the feed-forward block instead (arXiv 2110.04366).
     """
 
     name = "adapter"

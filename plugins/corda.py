@@ -5,6 +5,9 @@ from typing import Any
 
 from benchbench import Method, Training, hookimpl, linear_layers, peft_model
 
+IGNORED = -100
+"""Label of what is not learned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Corda(Method):
@@ -56,12 +59,16 @@ class Corda(Method):
 
         left = self.samples
         for batch in training.batches():
-            for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
+            rows = (batch[name] for name in ("input_ids", "attention_mask", "labels"))
+            for ids, mask, labels in zip(*rows, strict=True):
                 if not left:
                     return
                 left -= 1
+                given = {"input_ids": ids[mask.bool()][None]}
+                if model.config.is_encoder_decoder:
+                    given["labels"] = labels[labels.ne(IGNORED)][None]
                 with torch.no_grad():
-                    model(input_ids=ids[mask.bool()][None], use_cache=False)
+                    model(**given, use_cache=False)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, Training, Unsuited, hookimpl, peft_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,8 @@ class Eva(Method):
 
     The components are those of the first training batches, taken again until they stand still.
     Ranks move to the layers whose components explain more. Rank, alpha, tau and learning rate are
-    the paper's (appendix B), rho is that of PEFT's example ``eva_finetuning``.
+    the paper's (appendix B), rho is that of PEFT's example ``eva_finetuning``. It is not for
+    encoder-decoder models.
     """
 
     name = "eva"
@@ -45,6 +46,11 @@ class Eva(Method):
     def adapt(self, model: Any, training: Training) -> Any:
         from peft import EvaConfig, initialize_lora_eva_weights
 
+        if model.config.is_encoder_decoder:
+            raise Unsuited(
+                "it picks each layer's inputs by one mask, and an encoder-decoder model has two "
+                "sequences"
+            )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="lora with eva initialization used with low_")
             model = peft_model(

@@ -12,8 +12,8 @@ class Lora(Method):
 
     Adapters sit on every linear layer but the head, where they do best at equal parameters
     (QLoRA, arXiv 2305.14314, section 4); alpha equals rank as in the study (arXiv 2411.16775).
-    The study's own layers are ``targets=q_proj+v_proj``, its grid is rank 8, 32, 64, 128, 256, 512
-    by learning rate 1e-5, 5e-5, 1e-4, 5e-4, 1e-3; its best learning rate was 1e-4.
+    The study's own layers are ``targets=q_proj+v_proj`` (of T5 ``q+v``), its grid is rank 8, 32,
+    64, 128, 256, 512 by learning rate 1e-5, 5e-5, 1e-4, 5e-4, 1e-3; its best rate was 1e-4.
     """
 
     name = "lora"

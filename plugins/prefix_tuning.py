@@ -10,6 +10,8 @@ from benchbench import Method, Training, hookimpl, peft_model
 class PrefixTuning(Method):
     """Train the keys and values of ``tokens`` positions that every layer attends to.
 
+    In an encoder-decoder model those are in the decoder's self-attention, as PEFT has it.
+
     Length and learning rate are the paper's default (section 5.3), the bottleneck is its for
     table-to-text. The study's grid (arXiv 2411.16775) is 8 tokens by bottleneck 0, 256, 512, 1024,
     and 32, 128, 256, 512 tokens without one, by learning rate 1e-5, 5e-5, 1e-4, 5e-4, 1e-3.

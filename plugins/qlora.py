@@ -41,8 +41,11 @@ class Qlora(Method):
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
 
     def adapt(self, model: Any, training: Training) -> Any:
+        # T5 casts what goes into such layers to their type, which four bits have none of.
+        whole = set(getattr(model, "_keep_in_fp32_modules", None) or ())
         for name, layer in linear_layers(model).items():
-            model.set_submodule(name, _quantised(layer, self.double))
+            if not whole & set(name.split(".")):
+                model.set_submodule(name, _quantised(layer, self.double))
         # To PEFT they are linear layers like others: its own 4-bit layers merge with a loss.
         return peft_model(
             model,

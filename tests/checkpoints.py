@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchbench import peft_model
 from benchbench.engines.architecture import Architecture
+from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt
 from benchbench.modules import CHILD, AddedModule, attach, save
 from benchbench.record import Checkpoint
@@ -21,12 +23,8 @@ def lora(
 ) -> Checkpoint:
     """Write an adapter with random weights on every linear layer."""
     import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
 
-    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear")
-    network = get_peft_model(network, config)
+    network = peft_model(read_model(model, torch.float32), "LoraConfig", r=rank, lora_alpha=rank)
     torch.manual_seed(seed)
     for name, weights in network.named_parameters():
         if "lora_B" in name:
@@ -39,9 +37,8 @@ def lora(
 def full(folder: Path, model: Path, *, seed: int = 0, scale: float = 0.3) -> Checkpoint:
     """Write all weights of a model, each changed at random."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    network = read_model(model, torch.float32)
     torch.manual_seed(seed)
     for weights in network.parameters():
         weights.data.add_(torch.randn_like(weights) * scale * weights.std())
@@ -76,9 +73,8 @@ def added(
 ) -> Checkpoint:
     """Write added modules with random weights."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    network = read_model(model, torch.float32)
     attach(network, describe(Architecture.of(model)))
     torch.manual_seed(seed)
     for name, weights in network.named_parameters():

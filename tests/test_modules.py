@@ -125,6 +125,63 @@ def built(name: str) -> Any:
         return transformers.AutoModelForCausalLM.from_config(config)
 
 
+STACKS = {
+    "T5Config": {
+        "encoder.block": ("layer.0.SelfAttention.o", "layer.1.DenseReluDense.wo"),
+        "decoder.block": ("layer.0.SelfAttention.o", "layer.2.DenseReluDense.wo"),
+    },
+    "BartConfig": {
+        "model.encoder.layers": ("self_attn.out_proj", "fc2"),
+        "model.decoder.layers": ("self_attn.out_proj", "fc2"),
+    },
+}
+"""Of encoder-decoder models; their cross-attention is left out, as in the study."""
+
+SIZES = {
+    "T5Config": {"d_model": 32, "d_kv": 16, "d_ff": 32, "num_layers": 2, "num_heads": 2},
+    "BartConfig": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "decoder_ffn_dim": 32,
+    },
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_both_stacks_of_an_encoder_decoder_model_have_ends(name: str) -> None:
+    import torch
+    import transformers
+
+    config = getattr(transformers, name)(vocab_size=50, **SIZES[name])
+    with torch.device("meta"):
+        model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+    wanted = [
+        (f"{stack}.{n}", f"{stack}.{n}.{attention}", f"{stack}.{n}.{feed_forward}")
+        for stack, (attention, feed_forward) in STACKS[name].items()
+        for n in range(2)
+    ]
+    assert list(modules.block_ends(model)) == wanted
+
+
+def test_stacks_of_different_depth_have_all_their_ends(tmp_path: Path) -> None:
+    """T5 numbers the parts of a layer too: two in its encoder, three in its decoder."""
+    import torch
+
+    from benchbench.engines.loading import read_model
+    from tests.conftest import write_t5
+
+    folder = write_t5(tmp_path / "model", num_layers=2, num_decoder_layers=3)
+    ends = list(modules.block_ends(read_model(folder, torch.float32)))
+    assert [layer for layer, *_ in ends] == [
+        *(f"encoder.block.{n}" for n in range(2)),
+        *(f"decoder.block.{n}" for n in range(3)),
+    ]
+
+
 def test_a_model_without_such_blocks_is_one_sentence() -> None:
     import torch
 

@@ -79,6 +79,25 @@ def test_a_reference_comes_back(tmp_path: Path) -> None:
         Reference.read(tmp_path / "parity.json")
 
 
+def test_an_encoder_reads_one_half_and_the_other_is_scored(tiny_t5: Path) -> None:
+    import torch
+    from transformers import AutoTokenizer
+
+    from benchbench.engines.loading import read_model
+
+    model = read_model(tiny_t5, torch.float32).eval()
+    prompts = tokenize(AutoTokenizer.from_pretrained(tiny_t5))
+    for tokens, row in zip(prompts, token_logprobs(model, prompts), strict=True):
+        half = (len(tokens) + 1) // 2
+        with torch.no_grad():
+            loss = model(
+                input_ids=torch.tensor([tokens[:half]]), labels=torch.tensor([tokens[half:]])
+            ).loss
+        assert len(row) == len(tokens) - half
+        assert -sum(row) / len(row) == pytest.approx(loss.item(), abs=1e-5)
+    assert token_logprobs(model, [[5], [5, 6]])[0] == []
+
+
 def test_log_probabilities_are_those_of_the_loss(tiny_model: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

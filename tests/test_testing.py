@@ -83,6 +83,7 @@ def test_lora_passes() -> None:
         ),
         ("misrouted", "transformers", r"cannot serve route 'lora': CheckpointError"),
         ("vandal", "base kept", r"write to the folder that export\(\) is given and nowhere else"),
+        ("llama-only", "encoder-decoder", r"has no attribute 'model'.* raise benchbench\.Unsuited"),
     ],
 )
 def test_a_broken_promise_fails_its_check_alone(name: str, check: str, remedy: str) -> None:
@@ -112,6 +113,8 @@ def test_what_depends_on_a_failure_is_not_tried() -> None:
         ("choosy", "skip", "exam is too small"),
         ("lacking", "adapts", "lacks a package here: .* run: pip install bits"),
         ("base", "trains", "nothing is trained"),
+        ("particular", "encoder-decoder", "it trains the one norm at the end of a decoder"),
+        ("not-for-llama", "adapts", "does not take the exam's small Llama: it wants an encoder"),
     ],
 )
 def test_what_is_not_tried_says_why_and_fails_nothing(name: str, check: str, reason: str) -> None:
@@ -184,7 +187,7 @@ def test_the_command_prints_a_table_and_exits_with_1_where_something_failed(
     lines = {line.split()[1]: line for line in out.splitlines()[2:] if line[:1] in {"✓", "✗", "–"}}
     assert lines["builds"].startswith("✓") and lines["trains"].startswith("–")
     assert lines["adapts"].startswith("✗") and "`return model`" in lines["adapts"]
-    assert "forgetful: 4 passed, 1 failed, 10 not tried" in out
+    assert "forgetful: 4 passed, 1 failed, 11 not tried" in out
 
 
 def test_json_is_an_array_of_exams(command: Command) -> None:

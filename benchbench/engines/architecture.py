@@ -217,7 +217,8 @@ def _class_name(config: Any) -> str:
 
 
 def _path(model: Any, wanted: Any) -> str:
-    return next(path for path, layer in model.named_modules() if layer is wanted)
+    path: str = next(path for path, layer in model.named_modules() if layer is wanted)
+    return path
 
 
 def _names(model: Any) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from functools import partial
 
 from benchbench.record import Artefact
+from benchbench.testing.behaviour import trains
 from benchbench.testing.trial import Trial
 from benchbench.testing.verdict import Failed, NotTried, line
 
@@ -71,6 +72,21 @@ def same_tokens(trial: Trial) -> str:
             "another, or None"
         )
     return f"{len(slow)} greedy completions"
+
+
+def on_encoder_decoder(trial: Trial) -> str:
+    """Return how a small T5 that was trained is served."""
+    other = trial.on_encoder_decoder()
+    outcome = other.run.outcome
+    if outcome.status == "skipped":
+        raise NotTried(f"the method does not take an encoder-decoder model: {outcome.reason}")
+    try:
+        return f"{trains(other)}; {exports(other)}; {is_served('transformers', other)}"
+    except Failed as error:
+        raise Failed(
+            f"{error}. Where a method cannot be used on encoder-decoder models, let adapt() raise "
+            "benchbench.Unsuited with the reason"
+        ) from error
 
 
 def leaves_the_base(trial: Trial) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
+from benchbench.errors import Unsuited
 from benchbench.testing import material
 from benchbench.testing.trial import FACTOR, STEPS, Trial
 from benchbench.testing.verdict import Failed, NotTried, line
@@ -30,6 +31,8 @@ def adapts(trial: Trial) -> str:
         trainable = trial.trainable
     except Failed:
         raise
+    except Unsuited as reason:
+        raise NotTried(f"the method does not take the exam's small Llama: {reason}") from reason
     except Exception as error:  # a stranger's method may raise anything
         if isinstance(error, ImportError) and INSTALL in str(error):
             raise NotTried(f"it lacks a package here: {error}") from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from benchbench.prompt import Example
 
@@ -48,7 +48,8 @@ def write_encoder_decoder(folder: Path) -> None:
 
     write_tokenizer(folder)
     torch.manual_seed(0)
-    config = T5Config(
+    describe, build = cast(Any, T5Config), cast(Any, T5ForConditionalGeneration)
+    config = describe(
         vocab_size=VOCABULARY,
         d_model=128,
         d_kv=32,
@@ -61,7 +62,6 @@ def write_encoder_decoder(folder: Path) -> None:
         eos_token_id=1,
         pad_token_id=2,
     )
-    build: Any = T5ForConditionalGeneration
     build(config).save_pretrained(folder)
 
 

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from inspect import getdoc
 
 from benchbench.registry import Registry
-from benchbench.testing.exam import Exam
+from benchbench.testing.exam import ENCODER_DECODER, Exam
 
 HEAD = """# Methods
 
 Written by `benchbench check --all --matrix docs/methods.md`, which examines every method on a small
 random Llama and serves it by every engine that is installed. "Trained" counts parameters; all of
-that model's are {total:,}. What a check did, or why it was not tried, `benchbench check METHOD`
-says.
+that model's are {total:,}. "T5" says whether a small T5, an encoder-decoder model, was trained and
+served as well. What a check did, or why it was not tried, `benchbench check METHOD` says.
 
 """
 
-COLUMNS = ("method", "family", "what it does", "trained", "route", "exam", "source")
+COLUMNS = ("method", "family", "what it does", "trained", "route", "exam", "T5", "source")
+MARKS = {"passed": "yes", "failed": "**failed**", "not tried": "–"}
 
 
 def matrix_page(exams: Sequence[Exam], registry: Registry) -> str:
@@ -37,6 +38,7 @@ def _cells(exam: Exam, registry: Registry) -> tuple[str, ...]:
         trained,
         exam.route or "–",
         _result(exam),
+        _on_encoder_decoder(exam),
         source,
     )
 
@@ -46,6 +48,10 @@ def _result(exam: Exam) -> str:
     if not exam.passed:
         return f"**failed**: {', '.join(c.name for c in exam.checks if c.status == 'failed')}"
     return f"{passed} of {len(exam.checks)} passed"
+
+
+def _on_encoder_decoder(exam: Exam) -> str:
+    return next(MARKS[c.status] for c in exam.checks if c.name == ENCODER_DECODER)
 
 
 def _short(address: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchbench import hardware
 from benchbench.engines.architecture import Architecture
-from benchbench.errors import BenchbenchError, PluginError
+from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.method import Method
 from benchbench.record import Artefact, Cost, Instability, Status
 from benchbench.registry import Registry
@@ -67,6 +67,8 @@ def run(job: TrainJob, report: Report) -> Outcome:
         if job.spec.train is None:
             return _untuned(job, report)
         return _trained(job, method, Validation.of(job, registry), report)
+    except Unsuited as error:
+        return _outcome(job, "skipped", str(error))
     except Diverged as error:
         nan = Instability(kind="nan", step=error.step)
         return replace(_outcome(job, "diverged", str(error)), instabilities=(nan,))

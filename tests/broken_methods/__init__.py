@@ -17,7 +17,7 @@ class Honest(Method):
 
     def adapt(self, model: Any, training: Training) -> Any:
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_("mlp" in name)
+            parameter.requires_grad_("mlp" in name or "DenseReluDense" in name)
         return model
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, Training, Unsuited, hookimpl, peft_model
 from tests.broken_methods import Honest, methods_of
 
 
@@ -80,7 +80,42 @@ class LateFreezing(Honest):
     name = "late-freezing"
 
     def optimizer(self, model: Any, training: Training) -> Any:
-        model.model.layers[0].requires_grad_(False)
+        first = model.get_encoder().block if model.config.is_encoder_decoder else model.model.layers
+        first[0].requires_grad_(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaOnly(Honest):
+    """Takes every model for a Llama."""
+
+    name = "llama-only"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        model.requires_grad_(False)
+        model.model.norm.requires_grad_(True)
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Particular(LlamaOnly):
+    """Says that it is for models like Llama only."""
+
+    name = "particular"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        if model.config.is_encoder_decoder:
+            raise Unsuited("it trains the one norm at the end of a decoder")
+        return super().adapt(model, training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotForLlama(Honest):
+    """Is for encoder-decoder models only."""
+
+    name = "not-for-llama"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        raise Unsuited("it wants an encoder")
 
 
 @dataclass(frozen=True, kw_only=True)
