@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchbench.errors import StoreError
-from benchbench.record import Artefact
+from benchbench.record import SCHEMA, Artefact
 from benchbench.store import Store, hash_folder, set_aside
 from tests.toys import result, run_record
 
@@ -58,7 +58,7 @@ def test_a_half_written_record_does_not_count(tmp_path: Path) -> None:
     assert store.run(run.run_id) == run
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1, "status": "done"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", f'{{"schema": {SCHEMA}, "status": "done"}}'])
 def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
     store, run = Store(tmp_path), run_record()
     path = store.add_run(run)

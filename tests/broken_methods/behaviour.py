@@ -196,7 +196,8 @@ class Remembers(Honest):
 
     def after_step(self, model: Any, step: int) -> None:
         model.count = getattr(model, "count", 0) + 1
-        model.model.layers[0].mlp.up_proj.weight.data.mul_(1 - 1e-5 * model.count)
+        first = next(p for p in model.parameters() if p.requires_grad)
+        first.data.mul_(1 - 1e-5 * model.count)
 
 
 @dataclass(frozen=True, kw_only=True)
