@@ -24,7 +24,14 @@ def lora(
     """Write an adapter with random weights on every linear layer."""
     import torch
 
-    network = peft_model(read_model(model, torch.float32), "LoraConfig", r=rank, lora_alpha=rank)
+    network = peft_model(
+        read_model(model, torch.float32),
+        "LoraConfig",
+        targets=None,
+        target_modules="all-linear",  # also GPT-2's, which are not torch's
+        r=rank,
+        lora_alpha=rank,
+    )
     torch.manual_seed(seed)
     for name, weights in network.named_parameters():
         if "lora_B" in name:
