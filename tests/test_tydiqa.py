@@ -97,7 +97,7 @@ def test_training_questions_do_not_stand_in_for_missing_test_questions(whole: Da
 def test_real_data_must_hold_every_language_that_is_asked_for(tmp_path: Path) -> None:
     data = write(tmp_path, DEV, record("english-x"), record("telugu-x"))
     with pytest.raises(
-        DataError, match=r"has no arabic, .*, swahili; .* others: languages=english\+telugu\."
+        DataError, match=r"has no arabic, .*, swahili; .* are there: languages=english\+telugu\."
     ):
         read(data)
     assert [s.id for s in read(data, languages="telugu+english")] == ["english-x", "telugu-x"]
