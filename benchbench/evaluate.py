@@ -14,6 +14,7 @@ from benchbench import stats
 from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
 from benchbench.engines import Engine
 from benchbench.hardware import environment
+from benchbench.meter import memory_kind, peak_memory
 from benchbench.plan import TaskSplit
 from benchbench.record import (
     GroupScore,
@@ -143,6 +144,8 @@ def _result(
         unique_tokens=_mean_of(rows.values(), "unique_tokens"),
         samples_sha256=store.samples_sha256(job.run.run_id, job.spec),
         seconds=round(seconds, 3),
+        peak_memory_bytes=peak_memory(),
+        peak_memory_kind=memory_kind(),
         environment={**environment(), **task.environment()},
         created=now(),
     )

@@ -30,6 +30,7 @@ JUDGED = ("judge", "opponent")
 """What only a judged result depends on."""
 
 Status = Literal["done", "diverged", "out_of_memory", "skipped", "failed"]
+MemoryKind = Literal["cuda_allocated", "rss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Cost:
     peak_memory_bytes: int | None = None
     """In the steps alone, of the process that held most: neither reading the model nor validation
     nor checkpoints nor export."""
-    peak_memory_kind: Literal["cuda_allocated", "rss"] = "rss"
+    peak_memory_kind: MemoryKind = "rss"
     validation_seconds: float | None = None
     validation_memory_bytes: int | None = None
     """At most while validation samples were answered."""
@@ -281,6 +282,10 @@ class TaskResult:
     """Of the samples.jsonl beside this record."""
     seconds: float
     """Wall time of the generation this result took part in, shared with its neighbours."""
+    peak_memory_bytes: int | None = None
+    """The most that the engine's process held up to here, caches included, shared with its
+    neighbours; None where the system does not tell, and in records older than this field."""
+    peak_memory_kind: MemoryKind | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     created: str
     schema: int = SCHEMA

@@ -13,6 +13,7 @@ from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
 from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
+from benchbench.meter import reset_peak
 from benchbench.plan import Plan
 from benchbench.record import EngineSpec, Parity
 from benchbench.reporter import Reporter
@@ -49,6 +50,7 @@ def _serve(
     """Score the jobs of one engine."""
     checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
     reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
+    reset_peak()
     server = open_engine(engine.name, _settings(model, jobs, engine), checkpoints)
     refused: Refused = {}
     try:

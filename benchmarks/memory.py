@@ -24,10 +24,10 @@ from benchbench import hardware
 from benchbench.engines.loading import read_model
 from benchbench.hub import find_model
 from benchbench.memory import estimate, largest
+from benchbench.meter import peak_memory, reset_peak
 from benchbench.registry import Registry
 from benchbench.train import trainer
 from benchbench.train.examples import read_examples
-from benchbench.train.meter import peak_memory, reset_peak
 
 from workload import SHAPES, llama, new_job, random_examples, random_model, write_config  # isort: skip
 

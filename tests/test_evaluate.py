@@ -12,6 +12,7 @@ from benchbench.engines import Request
 from benchbench.errors import EngineError
 from benchbench.evaluate import evaluate, means_of
 from benchbench.leaderboard import rank
+from benchbench.meter import peak_memory, reset_peak
 from benchbench.plan import TaskSplit, read_split
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import Checkpoint, ResultSpec, RunRecord, TaskResult
@@ -71,6 +72,20 @@ def test_all_checkpoints_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
     scores = {r.run_id: r.primary.value for r in found}
     assert scores == {first.run_id: 1.0, second.run_id: 0.0}
     assert len({r.id for r in engine.requests}) == 12
+
+
+def test_a_result_says_what_the_engine_held_to_answer_it(tmp_path: Path) -> None:
+    def holding(request: Request) -> str:
+        block = bytearray(96 * 2**20)
+        block[::4096] = b"x" * len(block[::4096])
+        return says_its_input(request)
+
+    reset_peak()
+    before = peak_memory()
+    (result,) = results(ToyEngine(holding), Store(tmp_path), job(run_record()))
+    assert result.peak_memory_kind == "rss"
+    assert before is not None and result.peak_memory_bytes is not None
+    assert result.peak_memory_bytes > before + 50 * 2**20
 
 
 def test_finished_samples_are_not_asked_again(tmp_path: Path) -> None:

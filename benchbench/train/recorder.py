@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import hardware
+from benchbench.meter import Meter, energy, memory_kind, peak_memory, reset_peak
 from benchbench.record import Cost, Instability
 from benchbench.train import group, sharding
 from benchbench.train.checkpoints import state
 from benchbench.train.job import Progress
-from benchbench.train.meter import Meter, energy, memory_kind, peak_memory, reset_peak
 
 WARM_UP = 3
 """First steps of a process that its speed is not taken from: kernels are still being chosen."""

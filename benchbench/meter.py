@@ -4,11 +4,9 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from benchbench import hardware
-
-MemoryKind = Literal["cuda_allocated", "rss"]
+from benchbench.record import MemoryKind
 
 
 @dataclass
