@@ -19,7 +19,7 @@ from benchbench import hardware
 from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.method import Method
-from benchbench.record import Artefact, Cost, Instability, Status
+from benchbench.record import Artefact, Cost, Status
 from benchbench.registry import Registry
 from benchbench.train import artefact, checkpoints, forgetting, group, trainer
 from benchbench.train.export import Exporter
@@ -70,8 +70,7 @@ def run(job: TrainJob, report: Report) -> Outcome:
     except Unsuited as error:
         return _outcome(job, "skipped", str(error))
     except Diverged as error:
-        nan = Instability(kind="nan", step=error.step)
-        return replace(_outcome(job, "diverged", str(error)), instabilities=(nan,))
+        return replace(_outcome(job, "diverged", str(error)), instabilities=error.instabilities)
     except Exception as error:  # whatever a method or a library raises is how this run ended
         traceback.print_exc()
         status: Status = "out_of_memory" if hardware.is_out_of_memory(error) else "failed"

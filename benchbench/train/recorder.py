@@ -33,9 +33,10 @@ Line = dict[str, Any]
 class Diverged(Exception):
     """The loss or its gradient is not a number any more."""
 
-    def __init__(self, message: str, step: int) -> None:
+    def __init__(self, message: str, step: int, before: tuple[Instability, ...]) -> None:
         super().__init__(message)
-        self.step = step
+        self.instabilities = *before, Instability(kind="nan", step=step)
+        """What went wrong, this included."""
 
 
 @dataclass
@@ -104,7 +105,8 @@ class Recorder:
         """Write a finished step down; raises Diverged where it left no numbers."""
         for name, value in (("loss", loss), ("gradient norm", gradient_norm)):
             if not math.isfinite(value):
-                raise Diverged(f"the {name} was {value} at step {step} of {self.steps}", step)
+                message = f"the {name} was {value} at step {step} of {self.steps}"
+                raise Diverged(message, step, self.instabilities())
         line = {
             "step": step,
             "loss": loss,

@@ -79,7 +79,8 @@ class Selector:
         try:
             score = self.validation.score(model)
         except CheckpointOverflow as error:
-            raise Diverged(f"validation computed no numbers after step {step}", step) from error
+            message = f"validation computed no numbers after step {step}"
+            raise Diverged(message, step, self.recorder.instabilities()) from error
         self.recorder.write_score(step, score, time.perf_counter() - started)
         return score
 
