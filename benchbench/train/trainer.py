@@ -16,7 +16,7 @@ from benchbench import hardware
 from benchbench.engines import parity
 from benchbench.engines.loading import read_model
 from benchbench.method import Method, Training
-from benchbench.profile import schedule
+from benchbench.profile import Schedule, schedule
 from benchbench.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
 from benchbench.train import batches, checkpoints, group, sharding, trackers
@@ -186,39 +186,13 @@ def _trainer(
     optimizer: Any,
     selector: Selector | None,
 ) -> Any:
-    from transformers import PrinterCallback, TrainingArguments
+    from transformers import PrinterCallback
 
-    train = job.spec.train
-    assert train is not None
-    curve = schedule(train, method.role)
-    arguments = TrainingArguments(
-        output_dir=str(job.work),
-        num_train_epochs=1,  # the parts are those of all epochs
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=len(parts) // recorder.steps // group.size(),
-        gradient_checkpointing=train.gradient_checkpointing,
-        train_sampling_strategy="sequential",
-        learning_rate=method.learning_rate,
-        weight_decay=curve.weight_decay,
-        adam_epsilon=curve.epsilon,
-        max_grad_norm=train.max_grad_norm,
-        seed=job.spec.seed,
-        bf16=job.spec.precision == "bfloat16",
-        use_cpu=hardware.device() == "cpu",
-        dataloader_pin_memory=hardware.device() == "cuda",
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # it replaces what a diverged run must be known by
-        save_strategy="steps" if method.resumable else "no",
-        save_steps=max(25, recorder.steps // 8),
-        save_total_limit=1,
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        report_to="none",  # trackers come as callbacks, so that none can end the training
-        run_name=f"{method.name} {job.spec.id}",
-    )
+    assert job.spec.train is not None
+    curve = schedule(job.spec.train, method.role)
     trainer = trainer_class(curve, selector)(
         model=model,
-        args=arguments,
+        args=_arguments(job, method, curve, len(parts), recorder.steps),
         train_dataset=parts,
         data_collator=lambda rows: parts.collate(rows[0]),
         callbacks=[
@@ -232,6 +206,38 @@ def _trainer(
     # Trainer's word for a model that is in parts already: it is neither wrapped nor cut again.
     trainer.is_distributed_loading_by_transformers = sharding.is_sharded(model)
     return trainer
+
+
+def _arguments(job: TrainJob, method: Method, curve: Schedule, parts: int, steps: int) -> Any:
+    from transformers import TrainingArguments
+
+    train = job.spec.train
+    assert train is not None
+    return TrainingArguments(
+        output_dir=str(job.work),
+        num_train_epochs=1,  # the parts are those of all epochs
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=parts // steps // group.size(),
+        gradient_checkpointing=train.gradient_checkpointing,
+        train_sampling_strategy="sequential",
+        learning_rate=method.learning_rate,
+        weight_decay=curve.weight_decay,
+        adam_epsilon=curve.epsilon,
+        max_grad_norm=train.max_grad_norm,
+        seed=job.spec.seed,
+        bf16=job.spec.precision == "bfloat16",
+        use_cpu=hardware.device() == "cpu",
+        dataloader_pin_memory=hardware.device() == "cuda",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # it replaces what a diverged run must be known by
+        save_strategy="steps" if method.resumable else "no",
+        save_steps=max(25, steps // 8),
+        save_total_limit=1,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",  # trackers come as callbacks, so that none can end the training
+        run_name=f"{method.name} {job.spec.id}",
+    )
 
 
 def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector | None) -> Any:
