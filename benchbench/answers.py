@@ -32,9 +32,9 @@ class Job:
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest prompt and what may follow; further turns may fill the context."""
+        """Tokens of the longest prompt and what may follow; further turns may fill it all."""
         if type(self.split.task).next_turn is not Task.next_turn:
-            return self.renderer.context
+            return self.renderer.longest
         follow = (max(p.max_new_tokens, p.longest_choice + 1) for p in self.prompts)
         return max(len(p.tokens) + most for p, most in zip(self.prompts, follow, strict=True))
 

@@ -96,6 +96,11 @@ class Renderer:
         positions = positions or 2048
         return cls(tokenizer, positions - positions // LEARNED, apart)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and what may follow it."""
+        return 2 * self.context if self.apart else self.context
+
     def prompt(self, task: Task, sample: Sample, protocol: Protocol) -> Prompt:
         """Render a sample's prompt within the protocol's limit and the model's context."""
         choices = sample.choices if task.ranked else ()

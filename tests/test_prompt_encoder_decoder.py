@@ -57,6 +57,7 @@ def test_prompt_and_completion_do_not_share_a_context(renderer: Renderer) -> Non
     example = renderer.example(TASK, replace(long, targets=("ran " * READ,)), endless)
     assert len(example.prompt) == len(example.completion) == READ
     assert example.prompt[-1] == example.completion[-1] == 1
+    assert renderer.longest == 2 * READ
 
 
 def test_positions_that_a_model_has_are_heeded(tmp_path: Path) -> None:
