@@ -104,6 +104,12 @@ def test_the_wheel_holds_every_file_of_the_three_packages_and_no_other(wheel):
     assert found == expected
 
 
+def test_the_wheel_carries_the_small_models(wheel):
+    for name in ("nano", "nano_t5"):
+        assert f"benchbench_plugins/{name}/weights/model.safetensors" in wheel.namelist()
+    assert not [name for name in wheel.namelist() if ".state" in name]
+
+
 def test_the_wheel_offers_the_command_and_the_stock_plugins(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     entry_points = ConfigParser()

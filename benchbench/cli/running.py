@@ -36,7 +36,7 @@ def run(
         typer.Option(metavar="NAME[@PROTOCOL][:KEY=VALUE,…]", help="Tasks, separated by commas."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="nano, a folder, or a hub id (ORG/NAME[@REVISION]).")
+        str | None, typer.Option(help="nano, nano-t5, a folder, or a hub id (ORG/NAME[@REVISION]).")
     ] = None,
     train_on: Annotated[
         list[str] | None,

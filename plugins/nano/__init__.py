@@ -4,13 +4,15 @@ from pathlib import Path
 
 from benchbench import Model, hookimpl
 
+WEIGHTS = Path(__file__).parent / "weights"
+
 
 @hookimpl
 def register_models() -> list[Model]:
     return [
         Model(
             name="nano",
-            path=str(Path(__file__).parent / "weights"),
+            path=str(WEIGHTS),
             learning_rate_factor=10.0,
             description="Llama of 2.3 M parameters, pretrained on text made by this project",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import shlex
 import sys
 import time
@@ -81,7 +82,7 @@ def new_model(options: Namespace, tokenizer: PreTrainedTokenizerFast) -> LlamaFo
 
 
 class Optimizers:
-    """Muon for the matrices of the layers, AdamW for embedding and norms, at one learning rate.
+    """Muon for the matrices of the layers, AdamW for all else, at one learning rate.
 
     ``shares`` are parts of that rate for some layers, by the last part of their names.
     """
@@ -159,16 +160,18 @@ class Rows:
 
 
 def held_out_loss(model: PreTrainedModel, reader: Batches, batches: int) -> float:
-    """Measure the mean loss a token, in nats, on documents that training never draws."""
+    """Measure the mean loss a token, in nats, on text that is drawn apart from training's."""
     import torch
 
-    losses = []
+    losses, tokens = [], []
     model.eval()
     with torch.no_grad():
         for _ in range(batches):
-            losses.append(float(model(**reader.next()).loss))
+            batch = reader.next()
+            losses.append(float(model(**batch).loss))
+            tokens.append(int((batch["labels"] >= 0).sum()))
     model.train()
-    return sum(losses) / len(losses)
+    return sum(map(operator.mul, losses, tokens)) / sum(tokens)
 
 
 @dataclass
@@ -213,8 +216,12 @@ def train(
     reader: Batches,
     options: Namespace,
     shares: Mapping[str, float] = MappingProxyType({}),
+    batches: int = 1,
 ) -> float:
-    """Run the loop and return the seconds it took, all parts of a resumed run together."""
+    """Run the loop, of so many batches a step, and return the seconds it took.
+
+    Those before an interruption count.
+    """
     import torch
 
     run = Run(model, Optimizers(model, shares), reader)
@@ -223,14 +230,17 @@ def train(
     start = time.perf_counter() - run.seconds
     model.train()
     while run.step < options.steps:
-        loss = model(**run.reader.next()).loss
-        loss.backward()
+        losses = []
+        for _ in range(batches):
+            loss = model(**run.reader.next()).loss / batches
+            loss.backward()
+            losses.append(loss.item())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         run.optimizers.step(rate(run.step, options))
         run.step += 1
         run.seconds = time.perf_counter() - start
         if run.step % 25 == 0:
-            print(f"step {run.step} loss {loss.item():.4f} seconds {run.seconds:.0f}", flush=True)
+            print(f"step {run.step} loss {sum(losses):.4f} seconds {run.seconds:.0f}", flush=True)
         if run.step % options.save_every == 0:
             run.save(options.state)
     return run.seconds
