@@ -29,7 +29,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     judged = request.judge is not None
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
-    name, _ = choose_engine(request.engine, plan.model.folder)
+    name, _ = choose_engine(request.engine, plan.model)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model.folder)
     prompts = {

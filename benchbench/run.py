@@ -93,7 +93,7 @@ class Report:
 def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
     """Do whatever a request still lacks and return all of it."""
     plan = make_plan(request.grid, registry, request.data_root, precision())
-    engine, reason = choose_engine(request.engine, plan.model.folder)
+    engine, reason = choose_engine(request.engine, plan.model)
     spec = engine_spec(engine, precision())
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)

@@ -18,6 +18,8 @@ from benchbench.engines import (
 )
 from benchbench.engines.loading import read_model
 from benchbench.errors import BadParameter, CheckpointError
+from benchbench.hub import find_model
+from benchbench.model import Model
 from benchbench.record import Checkpoint
 from benchbench.task import Generation
 from tests import checkpoints
@@ -105,11 +107,12 @@ def test_weights_of_another_t5_are_refused(
         engine.load([strange])
 
 
-def test_a_model_with_an_encoder_is_served_by_transformers(tiny_t5: Path, tiny_model: Path) -> None:
-    assert choose_engine("auto", tiny_t5) == (
+def test_a_model_with_an_encoder_is_served_by_transformers(tiny_t5: Path) -> None:
+    found = find_model("my-t5", {"my-t5": Model(name="my-t5", path=str(tiny_t5))})
+    assert choose_engine("auto", found) == (
         "transformers",
         "because the model is an encoder-decoder",
     )
-    assert choose_engine("transformers", tiny_t5) == ("transformers", "as asked for")
-    with pytest.raises(BadParameter, match=r"which vllm does not serve; choose --engine transf"):
-        choose_engine("vllm", tiny_t5)
+    assert choose_engine("transformers", found) == ("transformers", "as asked for")
+    with pytest.raises(BadParameter, match=r"^'my-t5' is .* which vllm does not serve; "):
+        choose_engine("vllm", found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchbench.errors import BadParameter, CheckpointOverflow, EngineError, MissingExtra
+from benchbench.hub import FoundModel
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
 from benchbench.task import Generation
@@ -99,7 +100,7 @@ class Engine(Protocol):
         """Free what the engine holds; it cannot be used afterwards."""
 
 
-def choose_engine(name: str, model: Path) -> tuple[str, str]:
+def choose_engine(name: str, model: FoundModel) -> tuple[str, str]:
     """Return the engine for a model and why; raises BadParameter, ModelError or MissingExtra.
 
     ``auto`` is vLLM wherever it is installed and serves models like this.
@@ -110,11 +111,11 @@ def choose_engine(name: str, model: Path) -> tuple[str, str]:
 
     if name not in (*ENGINES, "auto"):
         raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
-    if name != "transformers" and is_encoder_decoder(model):
+    if name != "transformers" and is_encoder_decoder(model.folder):
         if name == "vllm":
             raise BadParameter(
-                f"{model.name!r} is an encoder-decoder model, which vllm does not serve; choose "
-                "--engine transformers or auto."
+                f"{model.spec.name!r} is an encoder-decoder model, which vllm does not serve; "
+                "choose --engine transformers or auto."
             )
         return "transformers", "because the model is an encoder-decoder"
     installed = importlib.util.find_spec("vllm") is not None

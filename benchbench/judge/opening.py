@@ -56,7 +56,7 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
         yield judge
         return
     found = find_model(request.name, models)
-    kind, _ = choose_engine(engine, found.folder)
+    kind, _ = choose_engine(engine, found)
     renderer = Renderer.of(found.folder)
     checkpoint = Checkpoint(run_id=RUN_ID, route="base", sha256="", folder=found.folder)
     settings = EngineSettings(
