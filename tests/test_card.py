@@ -12,7 +12,8 @@ import yaml
 from markdown_it import MarkdownIt
 
 from benchbench import ModelSpec, TaskSpec
-from benchbench.cli.card import code, inert, page
+from benchbench.cli.card import page
+from benchbench.cli.markdown import code, inert
 from benchbench.errors import BadParameter
 from benchbench.mix import Mix
 from benchbench.model import Model

@@ -1,0 +1,24 @@
+"""Strangers' texts in Markdown: they are shown, and nothing in them is interpreted."""
+
+import re
+from html import escape
+
+
+def code(text: str) -> str:
+    """Return a text as a code span, whatever backticks it holds."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    longest = max(map(len, re.findall("`+", plain)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if plain[:1] == "`" or plain[-1:] == "`" or not plain else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"
+
+
+def inert(text: str) -> str:
+    """Return a text that Markdown shows as it is: no link, no markup, no HTML."""
+    return escape(unmarked(text), quote=False)
+
+
+def unmarked(text: str) -> str:
+    """Return a text without markup; HTML and ``|`` are left to who writes a table's cell."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return re.sub(r"([\\`*_\[\]()#~$!:@.])", r"\\\1", plain)
