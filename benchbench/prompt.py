@@ -24,6 +24,11 @@ READ = 1024
 sets no limit, and Tk-Instruct and the study (arXiv 2411.16775) have it read as many."""
 
 
+def room(positions: int) -> int:
+    """Return how many of a model's positions are given to text."""
+    return positions - positions // LEARNED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """A rendered prompt."""
@@ -93,8 +98,7 @@ class Renderer:
         positions = getattr(config, "max_position_embeddings", None)
         if apart and positions is None:
             return cls(tokenizer, READ, apart)
-        positions = positions or 2048
-        return cls(tokenizer, positions - positions // LEARNED, apart)
+        return cls(tokenizer, room(positions or 2048), apart)
 
     @property
     def longest(self) -> int:

@@ -283,9 +283,11 @@ class TaskResult:
     seconds: float
     """Wall time of the generation this result took part in, shared with its neighbours."""
     peak_memory_bytes: int | None = None
-    """The most that the engine's process held up to here, caches included, shared with its
-    neighbours; None where the system does not tell, and in records older than this field."""
+    """The most since the engine was opened, its weights and caches included, shared with its
+    neighbours; where all answers were stored already, that of loading alone. None where the system
+    does not tell, and in records older than this field."""
     peak_memory_kind: MemoryKind | None = None
+    """On a card what torch allocated there, else resident memory of the engine's process."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     created: str
     schema: int = SCHEMA

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from benchbench.cli import app
 from benchbench.cli.boards import page
 from benchbench.leaderboard import tables
-from tests.toys import result, run_record
+from benchbench.specs import ValidationSpec
+from tests.toys import DATA, TRAIN, result, run_record
 
 ROOT = Path(__file__).parent.parent
 BOARDS = sorted(path.parent for path in (ROOT / "leaderboards").glob("*/board.toml"))
@@ -61,6 +62,15 @@ def test_each_table_of_a_page_tells_of_its_own_task() -> None:
     echo, shout = text.split("## ")[1:]
     assert "n = 8" in echo and "task version 1," in echo
     assert "n = 12" in shout and "task version 7," in shout
+
+
+def test_a_page_says_whether_checkpoints_were_chosen() -> None:
+    validation = ValidationSpec(data=DATA, groups=("say",), metric="exact")
+    for train in (TRAIN, replace(TRAIN, validation=validation)):
+        run = run_record("whole", train=train)
+        results = [result(run, 0.5, 0.6)]
+        text = page("Toys", tables([run], results), results)
+        assert ("did best on held-out samples" in text) == (train is not TRAIN)
 
 
 def test_a_page_explains_comparisons_only_where_there_are_some() -> None:

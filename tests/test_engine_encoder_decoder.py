@@ -16,10 +16,13 @@ from benchbench.engines import (
     open_engine,
     parity,
 )
+from benchbench.engines.architecture import Architecture
 from benchbench.engines.loading import read_model
+from benchbench.engines.soft import SoftPrompt, check_length
 from benchbench.errors import BadParameter, CheckpointError
 from benchbench.hub import find_model
 from benchbench.model import Model
+from benchbench.prompt import room
 from benchbench.record import Checkpoint
 from benchbench.task import Generation
 from tests import checkpoints
@@ -105,6 +108,25 @@ def test_weights_of_another_t5_are_refused(
     strange = checkpoints.full(at / "strange", request.getfixturevalue(other))
     with pytest.raises(CheckpointError):
         engine.load([strange])
+
+
+def test_what_is_learned_leaves_room_for_prompt_and_answer_each(
+    tiny_t5: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Neither takes room from the other, as they do where one model reads and writes."""
+    base = replace(Architecture.of(tiny_t5), context=512)
+    settings = EngineSettings(model=tiny_t5, precision="float32", max_tokens=2 * room(512))
+
+    def check(base: Architecture, tokens: int) -> None:
+        saved = checkpoints.soft_prompt(tmp_path / f"{tokens}", tiny_t5, tokens=tokens)
+        check_length(saved, SoftPrompt(torch.zeros(tokens, base.hidden)), settings, base)
+
+    check(base, 32)
+    check(replace(base, context=None), 512)
+    with pytest.raises(CheckpointError, match=r"learned 33 tokens.*before 480 of"):
+        check(base, 33)
+    with pytest.raises(CheckpointError, match=r"learned 32 tokens.*before 960 of"):
+        check(replace(base, encoder_decoder=False), 32)
 
 
 def test_a_model_with_an_encoder_is_served_by_transformers(tiny_t5: Path) -> None:

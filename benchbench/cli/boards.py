@@ -94,7 +94,7 @@ def page(title: str, ranked: "Mapping[str, Sequence[Row]]", results: "Sequence[T
     from benchbench.leaderboard import by_task
 
     parts = [
-        f"# {escape(title)}",
+        f"# {escape(title, quote=False)}",
         "",
         "Built by `benchbench leaderboard build .` in this folder.",
     ]
@@ -104,7 +104,7 @@ def page(title: str, ranked: "Mapping[str, Sequence[Row]]", results: "Sequence[T
             "",
             f"## {escape(label)}",
             "",
-            *caption(found[label][0], rows),
+            *caption(found[label], rows),
             f"![scores with their intervals]({picture(label)})",
             "",
             markdown(score_rows(rows), columns(rows)),
@@ -112,19 +112,23 @@ def page(title: str, ranked: "Mapping[str, Sequence[Row]]", results: "Sequence[T
     return "\n".join(parts) + "\n"
 
 
-def caption(result: "TaskResult", rows: "Sequence[Row]") -> list[str]:
-    """Return the paragraphs that say what a table's numbers are; ``result`` is any one of it."""
+def caption(results: "Sequence[TaskResult]", rows: "Sequence[Row]") -> list[str]:
+    """Return the paragraphs that say what a table's numbers are."""
     from benchbench.cli.tables import span, verdicts
 
+    result = results[0]
     engine = result.spec.engine
     parts = [
         f"{escape(result.metric)} ×100 on {escape(result.run.model.name)}, n = {result.n}, "
         f"data: {result.spec.data.source}, task version {result.spec.task.version}, served by "
         f"{engine.name} {engine.version} in {engine.dtype} on {engine.device}. Intervals are "
         f"95 %, bootstrapped over each {result.cluster}. Parity is the largest difference between "
-        "a log-probability as trained and as served.",
+        "a log-probability as trained and as served; time and memory are those of the training "
+        "steps alone.",
         "",
     ]
+    if any(each.run.train and each.run.train.validation for each in results):
+        parts += ["Of each training, the weights that did best on held-out samples are scored.", ""]
     if result.spec.judge:
         judge, opponent = result.spec.judge, result.spec.opponent.partition(":")[0]
         parts += [

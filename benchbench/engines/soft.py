@@ -19,6 +19,7 @@ from benchbench.engines.architecture import (
     refuse_others,
 )
 from benchbench.errors import CheckpointError
+from benchbench.prompt import room
 from benchbench.record import Checkpoint
 
 SOFT_PROMPT = "soft_prompt.safetensors"
@@ -154,10 +155,15 @@ def check_length(
     checkpoint: Checkpoint, learned: Learned, settings: EngineSettings, base: Architecture
 ) -> None:
     """Refuse a learned prompt that leaves no room for the longest prompt and its completion."""
-    if base.context and learned.tokens + settings.max_tokens > base.context:
+    if not base.context:
+        return
+    longest = settings.max_tokens
+    if base.encoder_decoder:  # where prompt and completion take no room from one another
+        longest = min(longest, room(base.context))
+    if learned.tokens + longest > base.context:
         raise CheckpointError(
             f"run {checkpoint.run_id} learned {learned.tokens} tokens, which do not fit before "
-            f"{settings.max_tokens} of prompt and completion into the base model's context of "
+            f"{longest} of prompt and completion into the base model's context of "
             f"{base.context}; learn fewer."
         )
 

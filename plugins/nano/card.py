@@ -26,7 +26,7 @@ about the real world and is of no use for anything else.
 - Command: `python -m benchbench_plugins.nano.pretrain {flags}`
 - Tokens seen: {tokens:,}
 - Held-out loss after rounding to bf16: {loss:.3f} nats a token, perplexity {perplexity:.2f}
-  (documents of the same generator that training never draws)
+  (documents of the same generator, drawn apart from training's)
 - Wall time: {minutes:.0f} minutes, at most {threads} CPU thread(s), {hardware}, no GPU, fp32
 - Optimizer: Muon for the matrices of the layers, AdamW for the rest (`muon.py` says why)
 - Sums are rounded differently with another number of threads: a repeat reads the same text in the
