@@ -133,3 +133,9 @@ def _is_strangers(path: Path) -> bool:
     packages = {"site-packages", "dist-packages"} & set(path.parts)
     ours = path.is_relative_to(Path(__file__).parent) or str(path).startswith("<")
     return not ours and (not standard or bool(packages))
+
+
+def brief(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(" .:")

@@ -6,21 +6,20 @@ them; each is scored and written as it finishes, and a result is written when it
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from statistics import mean
 from typing import Any
 
 from benchbench import stats
 from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
 from benchbench.engines import Engine
-from benchbench.hardware import environment
-from benchbench.meter import memory_kind, peak_memory
+from benchbench.machine import environment, memory_kind, peak_memory
 from benchbench.plan import TaskSplit
 from benchbench.record import (
     GroupScore,
     Parity,
     Score,
     TaskResult,
+    now,
 )
 from benchbench.store import Store
 from benchbench.task import Sample
@@ -155,8 +154,3 @@ def _mean_of(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
     """Return the mean over all outputs; None where nothing was generated, or not counted."""
     counts = [count for row in rows for count in row.get(column, ())]
     return round(mean(counts), 3) if counts else None
-
-
-def now() -> str:
-    """Return the time as records write it: UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

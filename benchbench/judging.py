@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.errors import JudgeError, StoreError
-from benchbench.evaluate import means_of, now
-from benchbench.judge import METRIC, Comparison, Judge, Judgement, Kept, compare, comparison
+from benchbench.evaluate import means_of
+from benchbench.judge import Judge, Judgement, compare, comparison
+from benchbench.judge.comparison import Comparison
+from benchbench.judge.kept import Kept
 from benchbench.judge.preferences import differences, length_adjusted_win_rate
 from benchbench.plan import TaskSplit, read_split
 from benchbench.record import (
     DATA_SET,
     REFERENCE,
+    WIN_RATE,
     ResultSpec,
     Score,
     TaskResult,
+    now,
 )
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
@@ -200,7 +204,7 @@ def _write(
     written = store.read_rows(run_id, spec)
     scores = {name: row["scores"] for name, row in written.items()}
     means, groups = means_of(outputs.split, scores)
-    preferences = [scores[name][METRIC] for name in judgements]
+    preferences = [scores[name][WIN_RATE] for name in judgements]
     adjusted = _adjusted([pairs[name] for name in judgements], preferences)
     store.add_result(
         replace(

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from benchbench import stats
 from benchbench.errors import BoardError
-from benchbench.method import Role
 from benchbench.record import REFERENCE, RunRecord, TaskResult
-from benchbench.specs import MethodSpec, TaskSpec, canonical
+from benchbench.specs import MethodSpec, Role, TaskSpec, _differing, canonical, labels
 
 Verdict = Literal["better", "worse", "unclear"]
 """How an entry compares with the reference; ``unclear``: no difference is shown, which does not
@@ -272,22 +271,3 @@ def _title(task: TaskSpec, tasks: Sequence[TaskSpec]) -> str:
     """Return a task's label, with the parameters that tell it from its namesakes."""
     namesakes = [t for t in tasks if t.label == task.label]
     return " ".join([task.label, *_differing(task.params, [t.params for t in namesakes])])
-
-
-def _differing(params: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for key, value in params.items():
-        if len({str(other.get(key)) for other in namesakes}) > 1:
-            yield f"{key}={value}"
-
-
-def labels(methods: Sequence[MethodSpec]) -> list[str]:
-    """Name entries as shortly as tells them apart."""
-    return [
-        " ".join(
-            [
-                spec.name,
-                *_differing(spec.params, [m.params for m in methods if m.name == spec.name]),
-            ]
-        )
-        for spec in methods
-    ]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines.architecture import language_model, read_config
 from benchbench.engines.loading import is_encoder_decoder
 from benchbench.errors import BenchbenchError, ModelError
@@ -210,7 +210,7 @@ def _give_places(model: Any) -> None:
     import torch
 
     made: dict[int, Any] = {}
-    device = hardware.device()
+    device = machine.device()
     for module in model.modules():
         for named in (module._parameters, module._buffers):
             for name, old in named.items():
@@ -231,7 +231,7 @@ def _loss(model: Any, shape: Shape, precision: Precision) -> tuple[Any, int]:
     import torch
     from accelerate.utils import convert_outputs_to_fp32
 
-    device, mixed = hardware.device(), precision == "bfloat16"
+    device, mixed = machine.device(), precision == "bfloat16"
     tokens = torch.zeros((shape.rows, shape.tokens), dtype=torch.long, device=device)
     batch = {"input_ids": tokens, "labels": tokens.clone()}
     # Positions without a mask are how packed rows are told from others.

@@ -4,21 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from benchbench.specs import ModelSpec
-
-Role = Literal["base", "reference", "candidate"]
-Route = Literal["base", "lora", "soft_prompt", "prefix", "modules", "weights", "transformers"]
-"""How a checkpoint is served; ``base`` is the base model itself.
-
-``lora``          an adapter; any number share a batch
-``soft_prompt``   embeddings before the prompt's; they share batches with the base model's rows
-``prefix``        keys and values before the prompt's, in every layer
-``modules``       small networks beside layers (``benchbench.modules``)
-``weights``       all weights, swapped into the live engine
-``transformers``  PEFT's own format, which only the transformers engine serves
-"""
+from benchbench.specs import ModelSpec, Role, Route
 
 
 @dataclass(frozen=True, kw_only=True)

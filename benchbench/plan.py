@@ -10,17 +10,19 @@ from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownN
 from benchbench.hub import FoundModel, find_model
 from benchbench.method import Method
 from benchbench.mix import Mix, draw, find_mix
-from benchbench.profile import DEFAULTS
-from benchbench.registry import Registry, typed
+from benchbench.registry import Registry
 from benchbench.specs import (
     DataSpec,
     MethodSpec,
     Precision,
+    Profile,
     RunSpec,
     TaskSpec,
     TrainSpec,
     ValidationSpec,
     canonical,
+    labels,
+    typed,
 )
 from benchbench.task import Protocol, Sample, Task
 
@@ -295,3 +297,18 @@ def _train_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(TrainSpec)
     given = {key: typed("training", key, value, hints[key]) for key, value in changes.items()}
     return {**DEFAULTS[given.get("profile", TrainSpec.profile)], **given}
+
+
+DEFAULTS: Mapping[Profile, Mapping[str, Any]] = {
+    "standard": {},
+    "author-compat": {"max_grad_norm": 0.0},
+}
+"""Settings that a profile begins with, where they are not those of TrainSpec."""
+
+
+def run_labels(plan: Plan) -> dict[str, str]:
+    """Name the runs of a plan, by id, as shortly as tells them apart."""
+    named = labels([spec.method for spec in plan.runs])
+    return {
+        spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
+    }

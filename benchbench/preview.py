@@ -6,10 +6,10 @@ from typing import Any
 
 from benchbench.answers import render
 from benchbench.engines import choose_engine, engine_spec
-from benchbench.hardware import precision
 from benchbench.judge.opening import check_judge
+from benchbench.machine import precision
 from benchbench.memory import estimate_all
-from benchbench.plan import TaskSplit, make_plan
+from benchbench.plan import TaskSplit, make_plan, run_labels
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import EngineSpec, RunRecord
 from benchbench.registry import Registry
@@ -17,7 +17,6 @@ from benchbench.run import RunRequest, result_spec
 from benchbench.specs import RunSpec, canonical
 from benchbench.store import Store
 from benchbench.task import Generation
-from benchbench.training import run_labels
 
 TO_DO = "to do"
 IN_STORE = "in store"

@@ -1,11 +1,9 @@
 """Named ways to train: what a profile does that no single setting says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from benchbench.method import Role
-from benchbench.specs import Profile, TrainSpec
+from benchbench.specs import Role, TrainSpec
 
 Curve = Literal["linear", "constant"]
 
@@ -24,13 +22,6 @@ class Schedule:
     """Chance by which the base model's own dropout drops; None: as the model has it."""
     epsilon: float = 1e-8
     """Of AdamW."""
-
-
-DEFAULTS: Mapping[Profile, Mapping[str, Any]] = {
-    "standard": {},
-    "author-compat": {"max_grad_norm": 0.0},
-}
-"""Settings that a profile begins with, where they are not those of TrainSpec."""
 
 
 def schedule(train: TrainSpec, role: Role) -> Schedule:

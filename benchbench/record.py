@@ -8,11 +8,11 @@ Schema history (raise SCHEMA when a field changes its meaning or goes away):
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from benchbench.method import Role
-from benchbench.specs import DataSpec, Precision, RunSpec, TaskSpec, digest
+from benchbench.specs import DataSpec, Precision, Role, RunSpec, TaskSpec, digest
 
 SCHEMA = 2
 
@@ -21,6 +21,11 @@ REFERENCE = "reference"
 DATA_SET = "data-set"
 """Answers that come with the data set."""
 
+WIN_RATE = "win_rate"
+"""Primary metric of a judged result."""
+STEADY = "same_in_both_orders"
+"""Metric of a judged result: the share of comparisons in which the judge says the same in both
+orders; one that goes by the place, or by chance, does so in few."""
 NO_VERDICT = "no_verdict"
 """Metric of a judged result: the share of questions to which the judge named neither answer."""
 MOST_WITHOUT_VERDICT = 0.01
@@ -328,3 +333,8 @@ def hash_files(folder: Path, files: Iterable[Path]) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
     return whole.hexdigest()
+
+
+def now() -> str:
+    """Return the time as records write it: UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,13 +5,12 @@ whose value is a module, or a package that stands for all its modules.
 """
 
 import importlib
-import math
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import pluggy
 
@@ -23,7 +22,7 @@ from benchbench.model import Model
 from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
 from benchbench.record import PluginOrigin
 from benchbench.registration import check_item
-from benchbench.specs import MethodSpec, TaskSpec
+from benchbench.specs import MethodSpec, TaskSpec, _type_name, typed
 from benchbench.task import Protocol, Task
 
 GROUP = "benchbench"
@@ -281,24 +280,3 @@ def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) ->
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise BadParameter(f"{kind} {name!r}: {error}.") from error
-
-
-def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
-    """Return a value, which may be the user's text, as the type a field declares."""
-    from pydantic import TypeAdapter, ValidationError
-
-    wrong = BadParameter(f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}.")
-    text_none = isinstance(value, str) and value.lower() == "none"
-    try:
-        found = TypeAdapter(hint).validate_python(None if text_none else value)
-    except ValidationError as error:
-        raise wrong from error
-    if isinstance(found, float) and not math.isfinite(found):  # no JSON, so no record, holds it
-        raise wrong
-    return found
-
-
-def _type_name(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(str, get_args(hint)))}"
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

@@ -11,9 +11,9 @@ from pathlib import Path
 from benchbench.answers import Job, render
 from benchbench.engines import choose_engine, engine_for, engine_spec
 from benchbench.errors import StoreError
-from benchbench.hardware import precision
 from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
 from benchbench.judging import Unjudged, judge_all
+from benchbench.machine import precision
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer

@@ -13,7 +13,7 @@ from benchbench.engines import Engine, EngineSettings, open_engine
 from benchbench.engines.parity import Reference, check
 from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
-from benchbench.meter import reset_peak
+from benchbench.machine import reset_peak
 from benchbench.plan import Plan
 from benchbench.record import EngineSpec, Parity
 from benchbench.reporter import Reporter

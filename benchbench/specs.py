@@ -6,9 +6,10 @@ different run and never a silently different result under an old id.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from benchbench.errors import BadParameter
 
@@ -213,3 +214,57 @@ def split_specs(text: str) -> list[str]:
         else:
             parts.append(part)
     return parts
+
+
+Role = Literal["base", "reference", "candidate"]
+
+Route = Literal["base", "lora", "soft_prompt", "prefix", "modules", "weights", "transformers"]
+"""How a checkpoint is served; ``base`` is the base model itself.
+
+``lora``          an adapter; any number share a batch
+``soft_prompt``   embeddings before the prompt's; they share batches with the base model's rows
+``prefix``        keys and values before the prompt's, in every layer
+``modules``       small networks beside layers (``benchbench.modules``)
+``weights``       all weights, swapped into the live engine
+``transformers``  PEFT's own format, which only the transformers engine serves
+"""
+
+
+def _differing(params: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for key, value in params.items():
+        if len({str(other.get(key)) for other in namesakes}) > 1:
+            yield f"{key}={value}"
+
+
+def labels(methods: Sequence[MethodSpec]) -> list[str]:
+    """Name entries as shortly as tells them apart."""
+    return [
+        " ".join(
+            [
+                spec.name,
+                *_differing(spec.params, [m.params for m in methods if m.name == spec.name]),
+            ]
+        )
+        for spec in methods
+    ]
+
+
+def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
+    """Return a value, which may be the user's text, as the type a field declares."""
+    from pydantic import TypeAdapter, ValidationError
+
+    wrong = BadParameter(f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}.")
+    text_none = isinstance(value, str) and value.lower() == "none"
+    try:
+        found = TypeAdapter(hint).validate_python(None if text_none else value)
+    except ValidationError as error:
+        raise wrong from error
+    if isinstance(found, float) and not math.isfinite(found):  # no JSON, so no record, holds it
+        raise wrong
+    return found
+
+
+def _type_name(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

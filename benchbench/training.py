@@ -8,13 +8,11 @@ from pathlib import Path
 
 from benchbench import train
 from benchbench.errors import BadParameter, DataError
-from benchbench.evaluate import now
-from benchbench.hardware import device_count
-from benchbench.leaderboard import labels
-from benchbench.plan import Plan, TrainingSet
+from benchbench.machine import device_count
+from benchbench.plan import Plan, TrainingSet, run_labels
 from benchbench.profile import learns_padding
 from benchbench.prompt import RENDERING, Example, Renderer
-from benchbench.record import RunRecord
+from benchbench.record import RunRecord, now
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import digest
@@ -163,14 +161,6 @@ def _examples(
             "prompts are so long that no answer is left to learn"
         )
     return learned
-
-
-def run_labels(plan: Plan) -> dict[str, str]:
-    """Name the runs of a plan, by id, as shortly as tells them apart."""
-    named = labels([spec.method for spec in plan.runs])
-    return {
-        spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
-    }
 
 
 def fill_answer(example: Example, renderer: Renderer, protocol: Protocol) -> Example:

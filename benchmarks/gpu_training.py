@@ -27,7 +27,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.memory import Shape, estimate
 from benchbench.registry import Registry
 from benchbench.train import trainer
@@ -49,8 +49,8 @@ def main() -> None:
     row = 256 if options.shape == "tiny" else ROW
     top = ceiling()
     report: dict[str, Any] = {
-        "device": hardware.environment()["accelerators"] or ["cpu"],
-        "precision": hardware.precision(),
+        "device": machine.environment()["accelerators"] or ["cpu"],
+        "precision": machine.precision(),
         "shape": options.shape,
         "tokens_per_step": row * options.rows,
         "ceiling_flops": top,
@@ -119,13 +119,13 @@ def measured(options: Any, name: str, row: int, top: float) -> dict[str, Any]:
             with profiler(options.profile) as profile:
                 fitted = trainer.fit(job, method, random_model(config), lambda _: None)
         except Exception as error:
-            if not hardware.is_out_of_memory(error):
+            if not machine.is_out_of_memory(error):
                 raise
             return found | {"error": "out of memory"}
         finally:
             release()
     if profile:
-        table = profile.key_averages().table(sort_by=f"self_{hardware.device()}_time_total")
+        table = profile.key_averages().table(sort_by=f"self_{machine.device()}_time_total")
         print("\n".join(table.splitlines()[:20]), file=sys.stderr)
     cost = fitted.cost
     rate = cost.tokens_per_second or 0.0
@@ -158,12 +158,12 @@ def ceiling() -> float:
     """Return the FLOPs a second of the best of several matrix products, in training's precision."""
     import torch
 
-    sizes = (4096, 8192, 16384) if hardware.device() == "cuda" else (512, 1024)
+    sizes = (4096, 8192, 16384) if machine.device() == "cuda" else (512, 1024)
     best = 0.0
     for size in sizes:
         a, b = (
             torch.randn(
-                size, size, device=hardware.device(), dtype=getattr(torch, hardware.precision())
+                size, size, device=machine.device(), dtype=getattr(torch, machine.precision())
             )
             for _ in range(2)
         )
@@ -191,14 +191,14 @@ def profiler(wanted: bool) -> Any:
 
 
 def synchronize() -> None:
-    if hardware.device() == "cuda":
+    if machine.device() == "cuda":
         import torch
 
         torch.cuda.synchronize()
 
 
 def release() -> None:
-    if hardware.device() == "cuda":
+    if machine.device() == "cuda":
         import gc
 
         import torch

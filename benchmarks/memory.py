@@ -20,11 +20,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines.loading import read_model
 from benchbench.hub import find_model
+from benchbench.machine import peak_memory, reset_peak
 from benchbench.memory import estimate, largest
-from benchbench.meter import peak_memory, reset_peak
 from benchbench.registry import Registry
 from benchbench.train import trainer
 from benchbench.train.examples import read_examples
@@ -90,7 +90,7 @@ def measure(name: str, method: str, batch: str) -> dict[str, Any]:
         path = Path(folder) / "measured"
         model = prepared(path, name)
         reset_peak()
-        before = peak_memory() if hardware.device() == "cpu" else 0
+        before = peak_memory() if machine.device() == "cpu" else 0
         assert before is not None, "this system does not tell how much memory a process holds"
         job, cost = train(path, name, method, int(batch), model)
         built = Registry.load().method(job.spec.method)
@@ -131,7 +131,7 @@ def train(path: Path, name: str, method: str, batch: int, model: Path | None = N
     size = llama(name).vocab_size if name in SHAPES else 3072
     examples = random_examples([TOKENS] * batch, size)
     job = new_job(path, method, examples, steps=3, batch_size=batch)
-    read = read_model(model, torch.float32).to(hardware.device())
+    read = read_model(model, torch.float32).to(machine.device())
     built = Registry.load().method(job.spec.method)
     return job, trainer.fit(job, built, read, lambda _: None).cost
 

@@ -25,14 +25,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines.loading import read_model
 from benchbench.hub import find_model
 from benchbench.method import Method, Training
 from benchbench.prompt import Example
 from benchbench.registry import Registry
-from benchbench.train import TrainJob, batches, trainer
+from benchbench.train import batches, trainer
 from benchbench.train.examples import plan, read_examples
+from benchbench.train.job import TrainJob
 
 from workload import described, new_job, super_ni  # isort: skip
 
@@ -66,8 +67,8 @@ def main() -> None:
         "lengths": described(examples),
         "steps": options.steps,
         "rounds": options.rounds,
-        "device": hardware.device(),
-        "precision": hardware.precision(),
+        "device": machine.device(),
+        "precision": machine.precision(),
         "load": os.getloadavg()[0],
         "methods": {},
     }
@@ -123,7 +124,7 @@ def measure(
                     packing=way != "buckets",
                 )
                 method = registry.method(job.spec.method)
-                model = read_model(options.folder, _float32()).to(hardware.device())
+                model = read_model(options.folder, _float32()).to(machine.device())
                 times, seen = way_of(way)(job, method, model)
                 speeds[way].append(speed(times, seen, examples))
     return {way: compared(speeds["packed"], each) for way, each in speeds.items()}
@@ -232,8 +233,8 @@ def plain_trainer(
             max_grad_norm=train.max_grad_norm,
             warmup_steps=train.warmup_ratio,
             bf16=job.spec.precision == "bfloat16",
-            use_cpu=hardware.device() == "cpu",
-            dataloader_pin_memory=hardware.device() == "cuda",
+            use_cpu=machine.device() == "cpu",
+            dataloader_pin_memory=machine.device() == "cuda",
             remove_unused_columns=False,
             save_strategy="no",
             disable_tqdm=True,
@@ -253,7 +254,7 @@ def bare(job: TrainJob, method: Method, model: Any) -> tuple[Times, Sequence[Seq
     from transformers import get_scheduler, set_seed
 
     assert job.spec.train is not None and job.examples is not None
-    train, device = job.spec.train, hardware.device()
+    train, device = job.spec.train, machine.device()
     examples, steps = read_examples(job.examples), dealt(job)
     ready = [
         {k: v.to(device) for k, v in batches.packed([examples[i] for i in step]).items()}
@@ -300,7 +301,7 @@ def now() -> tuple[float, float]:
 
 
 def synchronize() -> None:
-    if hardware.device() == "cuda":
+    if machine.device() == "cuda":
         import torch
 
         torch.cuda.synchronize()

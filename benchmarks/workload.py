@@ -7,12 +7,13 @@ from random import Random
 from statistics import quantiles
 from typing import Any
 
-from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, hardware
+from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, machine
 from benchbench.plan import Grid, make_plan
 from benchbench.prompt import Example, Renderer
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec
-from benchbench.train import TrainJob, write_examples
+from benchbench.train.examples import write_examples
+from benchbench.train.job import TrainJob
 
 SHAPES: Mapping[str, Mapping[str, int]] = {
     "tiny": {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "layers": 2},
@@ -55,7 +56,7 @@ def random_model(config: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    with torch.device(hardware.device()):
+    with torch.device(machine.device()):
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
@@ -112,7 +113,7 @@ def new_job(folder: Path, method: str, examples: Sequence[Example], **train: Any
             data=DataSpec(source="sample", digest="0"),
             **train,
         ),
-        precision=hardware.precision(),
+        precision=machine.precision(),
         seed=42,
     )
     return TrainJob(spec=spec, model=folder, examples=path, folder=folder / "run")

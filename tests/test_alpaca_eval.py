@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import DataError
+from benchbench.errors import DataError
 from benchbench.judge import comparison
 from benchbench_tasks.alpaca_eval import INSTRUCTIONS, AlpacaEval
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchbench import Data, Sample, Task, hardware
+from benchbench import Data, Sample, Task, machine
 from benchbench.answers import Job, render
 from benchbench.engines import Request
 from benchbench.errors import EngineError
 from benchbench.evaluate import evaluate, means_of
 from benchbench.leaderboard import rank
-from benchbench.meter import peak_memory, reset_peak
+from benchbench.machine import peak_memory, reset_peak
 from benchbench.plan import TaskSplit, read_split
 from benchbench.prompt import Prompt, Renderer
 from benchbench.record import Checkpoint, ResultSpec, RunRecord, TaskResult
@@ -79,7 +79,7 @@ def test_all_checkpoints_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
 def test_a_result_says_what_the_engine_held_to_answer_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "device", lambda: "cpu")
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
 
     def holding(request: Request) -> str:
         block = bytearray(96 * 2**20)

@@ -7,17 +7,10 @@ from hypothesis import strategies as st
 
 from benchbench import Generation, Message, Protocol, Sample
 from benchbench.errors import StoreError
-from benchbench.judge import (
-    METRIC,
-    STEADY,
-    WORDING_SHA256,
-    Comparison,
-    Kept,
-    compare,
-    comparison,
-    preference,
-)
-from benchbench.judge.comparison import CUT
+from benchbench.judge import compare, comparison, preference
+from benchbench.judge.comparison import CUT, WORDING_SHA256, Comparison
+from benchbench.judge.kept import Kept
+from benchbench.record import STEADY, WIN_RATE
 from tests.toy_judge import Prefers, ToyJudge, answers, longer, place
 from tests.toys import Echo
 
@@ -48,7 +41,7 @@ def test_the_preference_is_the_mean_over_both_orders() -> None:
     judge = ToyJudge(lambda first, second: 0.9 if first == "good" else 0.3)
     (judgement,) = compare(judge, [pair("good", "bad")], Kept())
     assert judgement.orders == (pytest.approx(0.9), pytest.approx(0.7))
-    assert judgement.scores == {METRIC: pytest.approx(0.8), STEADY: 1.0, "no_verdict": 0.0}
+    assert judgement.scores == {WIN_RATE: pytest.approx(0.8), STEADY: 1.0, "no_verdict": 0.0}
     assert [answers(prompt) for prompt in judge.asked] == [("bad", "good"), ("good", "bad")]
 
 
@@ -82,10 +75,10 @@ def test_an_order_without_a_verdict_is_a_tie_and_counted() -> None:
     judge = ToyJudge(silent=lambda prompt: answers(prompt)[0] == "long answer")
     (judgement,) = compare(judge, [pair("long answer", "short")], Kept())
     assert judgement.orders == (None, pytest.approx(0.9))
-    assert judgement.scores == {METRIC: pytest.approx(0.7), STEADY: 0.0, "no_verdict": 0.5}
+    assert judgement.scores == {WIN_RATE: pytest.approx(0.7), STEADY: 0.0, "no_verdict": 0.5}
     judge = ToyJudge(silent=lambda prompt: True)
     (judgement,) = compare(judge, [pair("long answer", "short")], Kept())
-    assert judgement.scores == {METRIC: 0.5, STEADY: 0.0, "no_verdict": 1.0}
+    assert judgement.scores == {WIN_RATE: 0.5, STEADY: 0.0, "no_verdict": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from benchbench.judge import Kept
 from benchbench.judge.agreement import check
+from benchbench.judge.kept import Kept
 from benchbench.judge.pairs import BETTER_IS_LONGER, BETTER_IS_SHORTER, PAIRS
 from tests.toy_judge import ToyJudge, answers, longer, place
 

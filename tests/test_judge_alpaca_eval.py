@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchbench.errors import JudgeError, MissingExtra
-from benchbench.judge import Comparison
 from benchbench.judge.alpaca_eval import published_preferences
+from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
 from tests.toy_judge import Server, serve
 

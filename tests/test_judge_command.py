@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchbench.judge import Comparison
+from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.pairs import PAIRS
 from tests.test_cli import Command, command, one_sentence

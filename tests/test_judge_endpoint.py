@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from benchbench.errors import BadParameter, JudgeError, MissingExtra
-from benchbench.judge import STEADY, Comparison, Judgement, Kept, compare
+from benchbench.judge import Judgement, compare
+from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
+from benchbench.judge.kept import Kept
+from benchbench.record import STEADY
 from tests.toy_judge import Server, serve
 
 SECRET = "sk-a-secret-of-the-tests"

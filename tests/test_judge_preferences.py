@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchbench.judge import Comparison
+from benchbench.judge.comparison import Comparison
 from benchbench.judge.preferences import (
     differences,
     length_adjusted_win_rate,

@@ -5,7 +5,9 @@ import pytest
 
 from benchbench import Message
 from benchbench.engines import Completion, Request
-from benchbench.judge import Comparison, Kept, compare
+from benchbench.judge import compare
+from benchbench.judge.comparison import Comparison
+from benchbench.judge.kept import Kept
 from benchbench.judge.serving import EngineJudge
 from tests.toy_judge import answers, longer
 from tests.toys import ENGINE, MODEL

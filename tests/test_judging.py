@@ -15,11 +15,10 @@ from benchbench.cli.reporting import print_json, print_tables
 from benchbench.cli.tables import columns, score_rows
 from benchbench.engines import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
-from benchbench.judge import METRIC, STEADY
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT, judged_comparisons
 from benchbench.leaderboard import rank, tables
-from benchbench.record import DATA_SET, REFERENCE, TaskResult
+from benchbench.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
 from benchbench.run import Report, RunRequest, run
 from tests import toys
 from tests.toy_judge import ToyJudge, place
@@ -110,7 +109,7 @@ def test_outputs_are_compared_with_the_reference_methods(
         "whole": 0.5,  # against itself, for which nobody is asked
     }
     for result in found.values():
-        assert (result.metric, result.n) == (METRIC, 2)
+        assert (result.metric, result.n) == (WIN_RATE, 2)
         assert result.spec.judge == judge.spec
         assert result.spec.opponent.startswith(f"{REFERENCE}:")
         assert result.publishable

@@ -15,8 +15,10 @@ from benchbench.engines.soft import read_learned
 from benchbench.prompt import Example
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec
-from benchbench.train import TrainJob, process, write_examples
+from benchbench.train import process
 from benchbench.train.batches import padded
+from benchbench.train.examples import write_examples
+from benchbench.train.job import TrainJob
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

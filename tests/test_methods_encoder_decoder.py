@@ -8,7 +8,8 @@ import torch
 
 from benchbench import MethodSpec, Training, Unsuited
 from benchbench.engines import parity
-from benchbench.engines.loading import language_model, read_model
+from benchbench.engines.architecture import language_model
+from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
 from benchbench.prompt import Example
 from benchbench.registry import Registry

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import DataError
+from benchbench.errors import DataError
 from benchbench.judge import comparison
 from benchbench_tasks.mt_bench import MTBench
 

@@ -13,7 +13,7 @@ from benchbench.cli.reporting import print_json
 from benchbench.errors import StoreError
 from benchbench.run import RunRequest
 from benchbench.store import Store
-from benchbench.train import Outcome, TrainJob
+from benchbench.train.job import Outcome, TrainJob
 from tests.toy_world import LOGS, Says, World, march, request_, world
 
 __all__ = ["request_", "world"]

@@ -17,7 +17,9 @@ from transformers.trainer_callback import CallbackHandler
 
 from benchbench.errors import BadParameter
 from benchbench.run import RunRequest
-from benchbench.train import TrainJob, launcher, trackers, train
+from benchbench.train import launcher, trackers
+from benchbench.train.job import TrainJob
+from benchbench.train.launcher import train
 from benchbench.training import Loaded
 from tests.test_cli import Command, command
 from tests.toy_jobs import LORA, NewJob, done, examples, new_job

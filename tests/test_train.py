@@ -8,8 +8,10 @@ import pytest
 
 from benchbench.engines.parity import Reference, largest_difference, token_logprobs
 from benchbench.store import hash_folder
-from benchbench.train import Progress, checkpoints, process, read_examples, trainer
+from benchbench.train import checkpoints, process, trainer
 from benchbench.train.checkpoints import WEIGHTS, latest_checkpoint
+from benchbench.train.examples import read_examples
+from benchbench.train.job import Progress
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job, run, weights
 
 __all__ = ["examples", "new_job"]

@@ -31,8 +31,7 @@ def test_the_loss_is_the_mean_over_the_answers_of_a_step(new_job: NewJob, tiny_t
     import torch
 
     from benchbench.engines.loading import read_model
-    from benchbench.train import read_examples
-    from benchbench.train.examples import plan
+    from benchbench.train.examples import plan, read_examples
 
     job = new_job("lora", LORA, model=tiny_t5, steps=1, gradient_accumulation=2)
     done(job)

@@ -7,8 +7,7 @@ from random import Random
 import pytest
 
 from benchbench.prompt import Example
-from benchbench.train import read_examples, write_examples
-from benchbench.train.examples import plan
+from benchbench.train.examples import plan, read_examples, write_examples
 from tests.toy_jobs import TRAIN, examples, some_examples
 
 __all__ = ["examples"]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchbench.record import Instability
-from benchbench.train import Outcome, Progress, TrainJob, train
 from benchbench.train.examples import plan
-from benchbench.train.job import read
+from benchbench.train.job import Outcome, Progress, TrainJob, read
+from benchbench.train.launcher import train
 from tests.test_train_process import at_step, environment, trainings
 from tests.toy_jobs import FULL, LORA, TRAIN, NewJob, examples, losses, new_job, weights
 

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from benchbench.record import PluginOrigin
-from benchbench.train import Outcome, Progress, TrainJob, job, launcher, process, train
+from benchbench.train import job, launcher, process
+from benchbench.train.job import Outcome, Progress, TrainJob
+from benchbench.train.launcher import train
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, new_job
 
 __all__ = ["examples", "new_job"]

@@ -13,7 +13,8 @@ from benchbench.plan import read_split
 from benchbench.record import Instability
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec, ValidationSpec
-from benchbench.train import TrainJob, process, trainer
+from benchbench.train import process, trainer
+from benchbench.train.job import TrainJob
 from benchbench.train.validation import Validation
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, new_job, run, weights
 

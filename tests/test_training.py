@@ -11,7 +11,7 @@ from benchbench.errors import BadParameter
 from benchbench.prompt import Example, Renderer
 from benchbench.record import PluginOrigin
 from benchbench.run import RunRequest, run
-from benchbench.train import read_examples
+from benchbench.train.examples import read_examples
 from benchbench.training import EXAMPLES, KEPT, Loaded, fill_answer
 from tests import toys
 from tests.toy_world import Says, World, march, request_, world

@@ -13,7 +13,9 @@ import pytest
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.prompt import Example
 from benchbench.specs import DataSpec
-from benchbench.train import Outcome, TrainJob, process, write_examples
+from benchbench.train import process
+from benchbench.train.examples import write_examples
+from benchbench.train.job import Outcome, TrainJob
 
 TRAIN = TrainSpec(
     task=TaskSpec(name="count", protocol="plain"),

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from benchbench.judge import WORDING_SHA256, Answer, JudgeSpec, Question
+from benchbench.judge import Question
+from benchbench.judge.comparison import WORDING_SHA256
+from benchbench.judge.kept import Answer
+from benchbench.record import JudgeSpec
 
 SECTION = re.compile(r"\[answer ([AB]) (\w+)\]\n(.*?)\n\[end \2\]", re.DOTALL)
 

@@ -16,7 +16,7 @@ from benchbench.plan import Grid
 from benchbench.record import Artefact, Cost
 from benchbench.run import Report, RunRequest, run
 from benchbench.store import Store, hash_folder
-from benchbench.train import Outcome, TrainJob
+from benchbench.train.job import Outcome, TrainJob
 from tests import toys
 from tests.toys import ENGINE, ToyEngine
 

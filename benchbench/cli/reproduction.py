@@ -62,8 +62,7 @@ def _words(
 
 def settings(train: TrainSpec) -> Mapping[str, Any]:
     """Return what a training changed of the defaults of its profile."""
-    from benchbench.plan import SETTABLE
-    from benchbench.profile import DEFAULTS
+    from benchbench.plan import DEFAULTS, SETTABLE
 
     usual = DEFAULTS[train.profile]
     found = {key: getattr(train, key) for key in SETTABLE}

@@ -4,9 +4,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from benchbench.judge import STEADY
 from benchbench.leaderboard import Interval, Row
-from benchbench.record import NO_VERDICT, REFERENCE
+from benchbench.record import NO_VERDICT, REFERENCE, STEADY
 
 SCORE_COLUMNS = (
     "method",

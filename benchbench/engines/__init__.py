@@ -143,7 +143,7 @@ def engine_spec(name: str, precision: Precision) -> EngineSpec:
     """Say what an engine is without importing it; MissingExtra where it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from benchbench.hardware import device
+    from benchbench.machine import device
 
     for distribution in DISTRIBUTIONS[name]:
         try:

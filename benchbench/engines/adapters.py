@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines.architecture import (
-    Architecture,
-    Shape,
-    brief,
-    read_finite,
-    refuse_others,
-)
-from benchbench.errors import CheckpointError
+from benchbench.engines.architecture import Architecture, Shape, read_finite, refuse_others
+from benchbench.errors import CheckpointError, brief
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import BenchbenchError, CheckpointError, ModelError
+from benchbench.errors import BenchbenchError, CheckpointError, ModelError, brief
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 """Number formats weights may have, as safetensors writes them."""
@@ -199,12 +199,6 @@ def refuse_others(folder: Path) -> None:
             f"{str(folder)!r} holds {found[0]}; only .safetensors and .json files are served, as "
             "others may run code when they are read."
         )
-
-
-def brief(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(" .:")
 
 
 def _essence(config: Any) -> dict[str, Any]:

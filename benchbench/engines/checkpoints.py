@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchbench import modules
 from benchbench.engines.adapters import check_adapter
-from benchbench.engines.architecture import Architecture, brief, read_finite, refuse_others
+from benchbench.engines.architecture import Architecture, read_finite, refuse_others
 from benchbench.engines.soft import read_learned
 from benchbench.engines.weights import check_weights
-from benchbench.errors import CheckpointError
+from benchbench.errors import CheckpointError, brief
 from benchbench.record import Checkpoint
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchbench import hardware, modules
+from benchbench import machine, modules
 from benchbench.engines import (
     Completion,
     EngineSettings,
@@ -13,12 +13,12 @@ from benchbench.engines import (
     generation,
     overflow,
 )
-from benchbench.engines.architecture import Architecture, brief, weight_files
+from benchbench.engines.architecture import Architecture, weight_files
 from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Learned, check_length, read_learned
 from benchbench.engines.text import Decoder
-from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
+from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
 from benchbench.record import Checkpoint, EngineSpec
 
 
@@ -80,7 +80,7 @@ class TransformersEngine:
 
     def close(self) -> None:
         self._model = None
-        if hardware.device() == "cuda":
+        if machine.device() == "cuda":
             import torch
 
             torch.cuda.empty_cache()
@@ -97,7 +97,7 @@ class TransformersEngine:
         try:
             self._become(checkpoint)
         except Exception as error:
-            if hardware.is_out_of_memory(error):
+            if machine.is_out_of_memory(error):
                 raise
             trouble = brief(error)
         else:
@@ -140,7 +140,7 @@ class TransformersEngine:
 
     def _read_model(self) -> Any:
         model = read_model(self._settings.model, self._dtype)
-        return model.to(hardware.device()).eval()
+        return model.to(machine.device()).eval()
 
     def _read_weights(self, checkpoint: Checkpoint) -> None:
         from safetensors.torch import load_file

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines import (
     Completion,
     EngineSettings,
@@ -20,7 +20,7 @@ from benchbench.engines import (
     engine_spec,
     overflow,
 )
-from benchbench.engines.architecture import Architecture, brief
+from benchbench.engines.architecture import Architecture
 from benchbench.engines.checkpoints import check_checkpoint, check_modules
 from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.text import Decoder
@@ -28,7 +28,7 @@ from benchbench.engines.vllm_calls import Vllm, prompt_of
 from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
 from benchbench.engines.vllm_room import Room, allowed_rank
-from benchbench.errors import BenchbenchError, CheckpointError, EngineError
+from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
 from benchbench.record import Checkpoint, EngineSpec
 from benchbench.task import Generation
 
@@ -133,9 +133,9 @@ class VllmEngine:
             "dtype": self._settings.precision,
             "max_model_len": self._settings.max_tokens + self._room.learned_tokens,
             "seed": 0,
-            "enforce_eager": hardware.device() == "cpu",
+            "enforce_eager": machine.device() == "cpu",
         }
-        if hardware.device() == "cpu":
+        if machine.device() == "cpu":
             options |= {"max_num_seqs": ROWS, "kv_cache_memory_bytes": self._cache_bytes()}
         if self._room.soft_prompt_tokens:
             options["enable_prompt_embeds"] = True
@@ -167,7 +167,7 @@ class VllmEngine:
         longest = self._settings.max_tokens + self._room.learned_tokens
         longest = math.ceil(longest / BLOCK) * BLOCK
         least = token * (longest + BLOCK)  # vLLM keeps a block for itself
-        return min(token * max(CACHE_TOKENS, 8 * longest), max(hardware.memory() // 4, least))
+        return min(token * max(CACHE_TOKENS, 8 * longest), max(machine.memory() // 4, least))
 
     def _groups(
         self, requests: Sequence[Request]

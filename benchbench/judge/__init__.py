@@ -21,12 +21,12 @@ from typing import NamedTuple, Protocol
 
 from benchbench.judge.comparison import WORDING_SHA256, Comparison, comparison
 from benchbench.judge.kept import Answer, Kept
-from benchbench.record import NO_VERDICT, JudgeSpec
+from benchbench.record import NO_VERDICT, STEADY, WIN_RATE, JudgeSpec
 from benchbench.specs import digest
 
 __all__ = [
-    "METRIC",
     "STEADY",
+    "WIN_RATE",
     "WORDING_SHA256",
     "Answer",
     "Comparison",
@@ -38,11 +38,6 @@ __all__ = [
     "compare",
     "comparison",
 ]
-
-METRIC = "win_rate"
-STEADY = "same_in_both_orders"
-"""Metric of a judged result: the share of comparisons in which the judge says the same in both
-orders; one that goes by the place, or by chance, does so in few."""
 
 
 class Question(NamedTuple):
@@ -92,7 +87,7 @@ class Judgement:
         if self.error:
             return {}
         return {
-            METRIC: self.preference,
+            WIN_RATE: self.preference,
             STEADY: float(self.is_steady),
             NO_VERDICT: self.orders.count(None) / 2,
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.errors import JudgeError, MissingExtra
-from benchbench.judge import Comparison
+from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import KEY, EndpointJudge
 
 NAME = "judge"

@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchbench.errors import BadParameter, JudgeError, MissingExtra
-from benchbench.judge import WORDING_SHA256, JudgeSpec, Question
-from benchbench.judge.comparison import LABELS
+from benchbench.judge import Question
+from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.kept import Answer
+from benchbench.record import JudgeSpec
 
 KEY = "OPENAI_API_KEY"
 OPENAI = "https://api.openai.com/v1"

@@ -10,15 +10,15 @@ from typing import Any, get_type_hints
 
 from benchbench.engines import EngineSettings, choose_engine, open_engine
 from benchbench.errors import BadParameter
-from benchbench.hardware import precision
 from benchbench.hub import HUB_ID, find_model
 from benchbench.judge import Judge
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.serving import EngineJudge
+from benchbench.machine import precision
 from benchbench.model import Model
 from benchbench.prompt import Renderer
 from benchbench.record import Checkpoint
-from benchbench.registry import typed
+from benchbench.specs import typed
 from benchbench.task import Task
 
 RUN_ID = "judge"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchbench.engines import Engine, Request
-from benchbench.judge import WORDING_SHA256, JudgeSpec, Question
-from benchbench.judge.comparison import LABELS
+from benchbench.judge import Question
+from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.kept import Answer
-from benchbench.record import EngineSpec
+from benchbench.record import EngineSpec, JudgeSpec
 from benchbench.specs import ModelSpec
 from benchbench.task import Generation, Message
 

@@ -9,7 +9,7 @@ from benchbench.errors import CheckpointError
 from benchbench.record import Checkpoint, Parity
 from benchbench.task import Generation
 from benchbench.testing.verdict import NotTried
-from benchbench.train import Outcome, TrainJob
+from benchbench.train.job import Outcome, TrainJob
 
 GREEDY = Generation(max_tokens=8)
 ELSEWHERE = "use --engine transformers"

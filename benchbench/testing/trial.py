@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.method import Method, Training
 from benchbench.record import hash_files
 from benchbench.registry import Registry
@@ -18,9 +18,9 @@ from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec,
 from benchbench.testing import material
 from benchbench.testing.served import Served, serve
 from benchbench.testing.verdict import Failed
-from benchbench.train import Outcome, Progress, TrainJob, read_examples, write_examples
 from benchbench.train.checkpoints import FROZEN
-from benchbench.train.job import Phase
+from benchbench.train.examples import read_examples, write_examples
+from benchbench.train.job import Outcome, Phase, Progress, TrainJob
 
 STEPS = 32
 """Of each training: a few more than the trainer makes before its first checkpoint."""
@@ -256,7 +256,7 @@ def repeatable() -> Iterator[None]:
     """Have torch compute on an accelerator in one order; on processors one thread does anyhow."""
     import torch
 
-    if hardware.device() == "cpu":
+    if machine.device() == "cpu":
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

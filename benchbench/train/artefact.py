@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchbench.engines.parity import Reference
-from benchbench.method import Method, Route
+from benchbench.method import Method
 from benchbench.record import Artefact, hash_files
+from benchbench.specs import Route
 from benchbench.train.export import Exporter
 from benchbench.train.job import TrainJob
 

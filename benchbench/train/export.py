@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines import parity
 from benchbench.engines.adapters import check_adapter
 from benchbench.engines.architecture import Architecture
 from benchbench.engines.soft import Prefix, of_peft
 from benchbench.errors import CheckpointError
-from benchbench.method import Route
-from benchbench.specs import Precision
+from benchbench.specs import Precision, Route
 from benchbench.train import low_rank
 
 LOSSLESS = parity.TOLERANCE["float32"]
@@ -80,10 +79,10 @@ class Exporter:
         """Tell whether another model computes what was trained; it is left in main memory."""
         try:
             model = read().eval()
-            found = parity.token_logprobs(model.to(hardware.device()), self.prompts)
+            found = parity.token_logprobs(model.to(machine.device()), self.prompts)
             model.cpu()
         except Exception as error:  # a library that cannot read what it wrote may raise anything
-            if hardware.is_out_of_memory(error):
+            if machine.is_out_of_memory(error):
                 raise
             return False
         return parity.largest_difference(found, wanted) <= LOSSLESS
@@ -167,7 +166,7 @@ def _merged(model: Any) -> Any:
     try:
         return model.merge_and_unload()
     except Exception as error:  # each type of PEFT has its own way to refuse
-        if hardware.is_out_of_memory(error):
+        if machine.is_out_of_memory(error):
             raise
         return None
 

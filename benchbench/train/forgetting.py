@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines import parity
 from benchbench.specs import Precision
 
@@ -49,6 +49,6 @@ def loss(folder: Path, model: Any, precision: Precision) -> float:
     longest = getattr(model.config, "max_position_embeddings", None) or 512
     prompts = [tokenizer(text)["input_ids"][: longest // 2] for text in TEXTS]
     model.eval()
-    with torch.autocast(hardware.device(), torch.bfloat16, enabled=precision == "bfloat16"):
+    with torch.autocast(machine.device(), torch.bfloat16, enabled=precision == "bfloat16"):
         rows = parity.token_logprobs(model, prompts)
     return -fmean(chain.from_iterable(rows))

@@ -48,9 +48,9 @@ def join(meeting: Path) -> None:
         return
     import torch
 
-    from benchbench import hardware
+    from benchbench import machine
 
-    cuda = hardware.device() == "cuda"
+    cuda = machine.device() == "cuda"
     if cuda:
         torch.cuda.set_device(rank())
     torch.distributed.init_process_group(

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock, Thread
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.train import group, trackers
 from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
 
@@ -164,7 +164,7 @@ def _death(job: TrainJob, code: int, start: int, memory_ran_out: bool) -> Outcom
             f"{reason}; {job.log.name} ends with: {last[:300]}" if last else reason
         ),
         killed=_signal_name(-code) in KILLS and status == "failed",
-        environment={"packages": hardware.versions()},
+        environment={"packages": machine.versions()},
     )
 
 

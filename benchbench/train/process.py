@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.method import Method
@@ -73,7 +73,7 @@ def run(job: TrainJob, report: Report) -> Outcome:
         return replace(_outcome(job, "diverged", str(error)), instabilities=error.instabilities)
     except Exception as error:  # whatever a method or a library raises is how this run ended
         traceback.print_exc()
-        status: Status = "out_of_memory" if hardware.is_out_of_memory(error) else "failed"
+        status: Status = "out_of_memory" if machine.is_out_of_memory(error) else "failed"
         return _outcome(job, status, _describe(error, job))
 
 
@@ -135,7 +135,7 @@ def _outcome(
         reason=reason,
         cost=cost,
         artefact=made,
-        environment=hardware.environment(),
+        environment=machine.environment(),
     )
 
 

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
-from benchbench.meter import Meter, energy, memory_kind, peak_memory, reset_peak
+from benchbench import machine
+from benchbench.machine import Meter, energy, memory_kind, peak_memory, reset_peak
 from benchbench.record import Cost, Instability
 from benchbench.train import group, sharding
 from benchbench.train.checkpoints import state
@@ -92,7 +92,7 @@ class Recorder:
         self.started = time.perf_counter()
 
     def end_step(self) -> None:
-        if hardware.device() == "cuda":
+        if machine.device() == "cuda":
             import torch
 
             torch.cuda.synchronize()  # else the work is only queued

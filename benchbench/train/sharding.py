@@ -7,7 +7,7 @@ accelerators alone, so that nothing of it could be tried on a processor.
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.train import group
 
 OPTIMIZER, SCHEDULER = "optimizer.pt", "scheduler.pt"
@@ -31,7 +31,7 @@ def is_wanted(model: Any, asked: bool) -> bool:
         return False
     if asked:
         return True
-    memory = hardware.device_memory()
+    memory = machine.device_memory()
     return (
         memory is not None and STATES * sum(p.numel() for p in model.parameters()) > MOST * memory
     )
@@ -42,7 +42,7 @@ def shard(model: Any) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
-    mesh = init_device_mesh(hardware.device(), (group.size(),))
+    mesh = init_device_mesh(machine.device(), (group.size(),))
     repeated = set(model._no_split_modules or ())
     for layer in [m for m in model.modules() if type(m).__name__ in repeated]:
         fully_shard(layer, mesh=mesh)

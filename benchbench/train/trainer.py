@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines import parity
 from benchbench.engines.loading import read_model
 from benchbench.method import Method, Training
@@ -51,7 +51,7 @@ def load(job: TrainJob) -> tuple[Any, list[list[int]]]:
     model = read_model(job.model, torch.float32)
     # PEFT writes it into every adapter: the model's name, and not a folder of this machine.
     model.name_or_path = job.spec.model.name
-    return model.to(hardware.device()), parity.tokenize(tokenizer)
+    return model.to(machine.device()), parity.tokenize(tokenizer)
 
 
 def logprobs(model: Any, prompts: list[list[int]], precision: Precision) -> list[list[float]]:
@@ -59,7 +59,7 @@ def logprobs(model: Any, prompts: list[list[int]], precision: Precision) -> list
     import torch
 
     model.eval()
-    with torch.autocast(hardware.device(), torch.bfloat16, enabled=precision == "bfloat16"):
+    with torch.autocast(machine.device(), torch.bfloat16, enabled=precision == "bfloat16"):
         return parity.token_logprobs(model, prompts)
 
 
@@ -226,8 +226,8 @@ def _arguments(job: TrainJob, method: Method, curve: Schedule, parts: int, steps
         max_grad_norm=train.max_grad_norm,
         seed=job.spec.seed,
         bf16=job.spec.precision == "bfloat16",
-        use_cpu=hardware.device() == "cpu",
-        dataloader_pin_memory=hardware.device() == "cuda",
+        use_cpu=machine.device() == "cpu",
+        dataloader_pin_memory=machine.device() == "cuda",
         logging_steps=1,
         logging_nan_inf_filter=False,  # it replaces what a diverged run must be known by
         save_strategy="steps" if method.resumable else "no",

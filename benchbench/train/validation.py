@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from benchbench import hardware
+from benchbench import machine
 from benchbench.engines import Completion, Request
 from benchbench.engines.generation import generate
 from benchbench.engines.text import Decoder
@@ -65,7 +65,7 @@ class Validation:
         model.eval()
         try:
             with torch.autocast(
-                hardware.device(), torch.bfloat16, enabled=self.precision == "bfloat16"
+                machine.device(), torch.bfloat16, enabled=self.precision == "bfloat16"
             ):
                 own = self._requests()
                 if not sharding.is_sharded(model):  # else all compute every layer together

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from benchbench import hardware
-from benchbench.meter import Meter, peak_memory, reset_peak
+from benchbench import machine
+from benchbench.machine import Meter, peak_memory, reset_peak
 
 MEGABYTE = 2**20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux begins anew")
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux begi
 
 @pytest.fixture(autouse=True)
 def processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "device", lambda: "cpu")
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
 
 
 def _hold(megabytes: int) -> None:
