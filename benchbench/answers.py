@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchbench.contract.task import Task
 from benchbench.engines import Completion, Engine, Request
 from benchbench.errors import BenchbenchError, described
 from benchbench.plan import TaskSplit
 from benchbench.prompt import Prompt, Renderer
-from benchbench.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
-from benchbench.store import Store
-from benchbench.task import Task
+from benchbench.records.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
+from benchbench.records.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

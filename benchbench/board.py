@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from benchbench.contract.mix import SUFFIX
 from benchbench.errors import BoardError
-from benchbench.mix import SUFFIX
 from benchbench.plan import Grid, make_plan
-from benchbench.record import TaskResult
+from benchbench.records.record import TaskResult
 from benchbench.registry import Registry
 from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical
 

@@ -12,9 +12,9 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchbench.contract.task import Data, Sample, Task
 from benchbench.errors import DataError as DataError
 from benchbench.specs import canonical
-from benchbench.task import Data, Sample, Task
 
 T = TypeVar("T")
 

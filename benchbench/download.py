@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchbench.contract.task import HubData, Task
 from benchbench.data import by_hand
 from benchbench.errors import BadParameter, DataError, MissingExtra
 from benchbench.hub import first_line, quiet, unreachable
 from benchbench.plan import read_split
 from benchbench.registry import Registry
 from benchbench.specs import Split, TaskSpec
-from benchbench.task import HubData, Task
 
 PART = ".part"
 """Data root within a data root: what is not yet whole."""

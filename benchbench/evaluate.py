@@ -11,18 +11,12 @@ from typing import Any
 
 from benchbench import stats
 from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
+from benchbench.contract.task import Sample
 from benchbench.engines import Engine
 from benchbench.machine import environment, memory_kind, peak_memory
 from benchbench.plan import TaskSplit
-from benchbench.record import (
-    GroupScore,
-    Parity,
-    Score,
-    TaskResult,
-    now,
-)
-from benchbench.store import Store
-from benchbench.task import Sample
+from benchbench.records.record import GroupScore, Parity, Score, TaskResult, now
+from benchbench.records.store import Store
 
 SAMPLE = "sample"
 """The kind of group of a task without clusters: every sample is its own."""

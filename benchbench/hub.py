@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.contract.model import Model
 from benchbench.errors import MissingExtra, ModelError
-from benchbench.model import Model
-from benchbench.record import hash_files
+from benchbench.records.record import hash_files
 from benchbench.specs import ModelSpec
 
 HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?", re.ASCII)

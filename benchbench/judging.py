@@ -17,7 +17,7 @@ from benchbench.judge.comparison import Comparison
 from benchbench.judge.kept import Kept
 from benchbench.judge.preferences import differences, length_adjusted_win_rate
 from benchbench.plan import TaskSplit, read_split
-from benchbench.record import (
+from benchbench.records.record import (
     DATA_SET,
     REFERENCE,
     WIN_RATE,
@@ -26,10 +26,10 @@ from benchbench.record import (
     TaskResult,
     now,
 )
+from benchbench.records.store import Store, read_record
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import canonical, digest
-from benchbench.store import Store, read_record
 
 KEPT = "judgements.jsonl"
 """File of the store with all answers of judges."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from benchbench import stats
 from benchbench.errors import BoardError
-from benchbench.record import REFERENCE, RunRecord, TaskResult
+from benchbench.records.record import REFERENCE, RunRecord, TaskResult
 from benchbench.specs import MethodSpec, Role, TaskSpec, _differing, canonical, labels
 
 Verdict = Literal["better", "worse", "unclear"]

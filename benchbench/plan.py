@@ -1,15 +1,17 @@
 """What a request comes to: every default filled in, every sample read, nothing run yet."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from benchbench.contract.method import Method
+from benchbench.contract.mix import Component, Mix, find_mix
+from benchbench.contract.task import Protocol, Sample, Task
 from benchbench.data import digest_samples, find_data
 from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownName, described
 from benchbench.hub import FoundModel, find_model
-from benchbench.method import Method
-from benchbench.mix import Mix, draw, find_mix
 from benchbench.registry import Registry
 from benchbench.specs import (
     DataSpec,
@@ -24,7 +26,6 @@ from benchbench.specs import (
     labels,
     typed,
 )
-from benchbench.task import Protocol, Sample, Task
 
 SETTABLE = tuple(f.name for f in fields(TrainSpec) if f.name not in ("task", "data", "validation"))
 """What ``--set`` may change."""
@@ -312,3 +313,45 @@ def run_labels(plan: Plan) -> dict[str, str]:
     return {
         spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A sample of a mix."""
+
+    component: int
+    """Which of the mix's components it is of: that task and its protocol render it."""
+    sample: Sample
+    """Its id begins with its component's label."""
+
+
+def draw(mix: Mix, samples: Sequence[Sequence[Sample]]) -> tuple[Drawn, ...]:
+    """Draw a mix from its components' training samples, given in the order of its components.
+
+    Which samples are drawn depends on the seed and their ids alone: a smaller count takes a part of
+    a larger, whatever the other components are.
+    """
+    drawn = [
+        Drawn(component=n, sample=replace(sample, id=f"{component.label}/{sample.id}"))
+        for n, (component, all_of_it) in enumerate(zip(mix.components, samples, strict=True))
+        for sample in _draw(mix, component, all_of_it)
+    ]
+    # Drawn anew, or else what is in a small part of its component would come early.
+    return tuple(sorted(drawn, key=lambda each: _lot(mix.seed, "order", each.sample.id)))
+
+
+def _draw(mix: Mix, component: Component, samples: Sequence[Sample]) -> Sequence[Sample]:
+    if component.count == "all":
+        return samples
+    if component.count > len(samples):
+        raise DataError(
+            f"the mix {mix.name!r} takes {component.count:,} samples of {component.label!r}, which "
+            f'has {len(samples):,}; get all of its data, or write that number or "all" into a '
+            "mix of your own."
+        )
+    lots = sorted(samples, key=lambda sample: _lot(mix.seed, component.label, sample.id))
+    return lots[: component.count]
+
+
+def _lot(*parts: object) -> bytes:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).digest()

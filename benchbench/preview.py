@@ -5,18 +5,18 @@ from dataclasses import asdict
 from typing import Any
 
 from benchbench.answers import render
+from benchbench.contract.task import Generation
 from benchbench.engines import choose_engine, engine_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
 from benchbench.memory import estimate_all
 from benchbench.plan import TaskSplit, make_plan, run_labels
 from benchbench.prompt import Prompt, Renderer
-from benchbench.record import EngineSpec, RunRecord
+from benchbench.records.record import EngineSpec, RunRecord
+from benchbench.records.store import Store
 from benchbench.registry import Registry
 from benchbench.run import RunRequest, result_spec
 from benchbench.specs import RunSpec, canonical
-from benchbench.store import Store
-from benchbench.task import Generation
 
 TO_DO = "to do"
 IN_STORE = "in store"

@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchbench.contract.task import Fits, Form, Message, Protocol, Sample, Task
 from benchbench.errors import BenchbenchError, DataError, ModelError, described
-from benchbench.task import Fits, Form, Message, Protocol, Sample, Task
 
 RENDERING = 1
 """Raise it whenever the same messages would become other tokens."""

@@ -16,9 +16,9 @@ from typing import Any
 from benchbench.errors import BadParameter, BenchbenchError, BoardError, MissingExtra, StoreError
 from benchbench.hub import first_line, quiet
 from benchbench.leaderboard import refuse_incomparable
-from benchbench.record import RunRecord, TaskResult
+from benchbench.records.record import RunRecord, TaskResult
+from benchbench.records.store import RUN_ID, Store
 from benchbench.specs import canonical
-from benchbench.store import RUN_ID, Store
 
 CARD = "README.md"
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from benchbench.method import Method
-from benchbench.mix import Mix
-from benchbench.model import Model
-from benchbench.task import Task
+from benchbench.contract.method import Method
+from benchbench.contract.mix import Mix
+from benchbench.contract.model import Model
+from benchbench.contract.task import Task
 
 FACTS = {
     "method": ("name",),

@@ -14,16 +14,16 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 import pluggy
 
-from benchbench import hookspecs
+from benchbench.contract import hookspecs
+from benchbench.contract.method import Method
+from benchbench.contract.mix import Mix
+from benchbench.contract.model import Model
+from benchbench.contract.task import Protocol, Task
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName, described
-from benchbench.method import Method
-from benchbench.mix import Mix
-from benchbench.model import Model
 from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
-from benchbench.record import PluginOrigin
+from benchbench.records.record import PluginOrigin
 from benchbench.registration import check_item
 from benchbench.specs import MethodSpec, TaskSpec, _type_name, typed
-from benchbench.task import Protocol, Task
 
 GROUP = "benchbench"
 

@@ -17,12 +17,12 @@ from benchbench.machine import precision
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
 from benchbench.prompt import Renderer
-from benchbench.record import Checkpoint, EngineSpec, ResultSpec, RunRecord, TaskResult
+from benchbench.records.record import Checkpoint, EngineSpec, ResultSpec, RunRecord, TaskResult
+from benchbench.records.store import Store, set_aside
 from benchbench.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical
-from benchbench.store import Store, set_aside
 from benchbench.training import Loaded, check_devices, train_missing
 
 Wanted = tuple[RunRecord, TaskSplit, ResultSpec]

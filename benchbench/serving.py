@@ -15,9 +15,9 @@ from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.machine import reset_peak
 from benchbench.plan import Plan
-from benchbench.record import EngineSpec, Parity
+from benchbench.records.record import EngineSpec, Parity
+from benchbench.records.store import Store
 from benchbench.reporter import Reporter
-from benchbench.store import Store
 
 Refused = dict[str, str]
 """Run id -> why its checkpoint is not served."""

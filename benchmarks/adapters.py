@@ -22,10 +22,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchbench.contract.task import Generation
 from benchbench.engines import EngineSettings, Request, open_engine
-from benchbench.record import Checkpoint
-from benchbench.store import hash_folder
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint
+from benchbench.records.store import hash_folder
 
 Tokens = dict[str, tuple[tuple[int, ...], ...]]
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchbench import machine
+from benchbench.contract.method import Method, Training
 from benchbench.engines.loading import read_model
 from benchbench.hub import find_model
-from benchbench.method import Method, Training
 from benchbench.prompt import Example
 from benchbench.registry import Registry
 from benchbench.train import batches, trainer

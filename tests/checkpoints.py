@@ -10,8 +10,8 @@ from benchbench.engines.architecture import Architecture
 from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt
 from benchbench.modules import CHILD, AddedModule, attach, save
-from benchbench.record import Checkpoint
-from benchbench.store import hash_folder
+from benchbench.records.record import Checkpoint
+from benchbench.records.store import hash_folder
 
 
 def base(model: Path) -> Checkpoint:

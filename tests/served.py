@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchbench.contract.task import Generation
 from benchbench.engines import Completion, Engine, EngineSettings, Request, open_engine
-from benchbench.record import Checkpoint
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint
 
 GREEDY = Generation(max_tokens=16)
 PROMPTS = [tuple([0, *((3 + 7 * i + 5 * j) % 317 for j in range(4 + i % 9))]) for i in range(16)]

@@ -14,11 +14,12 @@ from markdown_it import MarkdownIt
 from benchbench import ModelSpec, TaskSpec
 from benchbench.cli.card import page
 from benchbench.cli.markdown import code, inert
+from benchbench.contract.mix import Mix
+from benchbench.contract.model import Model
+from benchbench.contract.task import HubData
 from benchbench.errors import BadParameter
-from benchbench.mix import Mix
-from benchbench.model import Model
 from benchbench.publication import Publication, Target
-from benchbench.record import (
+from benchbench.records.record import (
     Artefact,
     Cost,
     Instability,
@@ -30,7 +31,6 @@ from benchbench.record import (
 )
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec
-from benchbench.task import HubData
 from tests import toys
 from tests.toys import TRAIN, result, run_record
 

@@ -11,7 +11,7 @@ from benchbench.engines.architecture import Architecture
 from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.soft import Prefix, SoftPrompt
 from benchbench.errors import CheckpointError
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_model
 

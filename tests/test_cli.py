@@ -11,7 +11,7 @@ import pytest
 
 from benchbench import __version__
 from benchbench.cli import main
-from benchbench.store import Store
+from benchbench.records.store import Store
 
 HEAVY = (
     "torch transformers peft vllm datasets ray pandas numpy scipy matplotlib safetensors "

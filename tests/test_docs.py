@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import benchbench
-from benchbench import hookspecs
 from benchbench.board import read_board
+from benchbench.contract import hookspecs
 from benchbench.plan import SETTABLE
-from benchbench.record import Cost, TaskResult
+from benchbench.records.record import Cost, TaskResult
 from benchbench.registry import Registry
 from benchbench.specs import TrainSpec
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchbench.contract.model import Model
+from benchbench.contract.task import Generation
 from benchbench.engines import (
     Completion,
     Engine,
@@ -21,10 +23,8 @@ from benchbench.engines.loading import read_model
 from benchbench.engines.soft import SoftPrompt, check_length
 from benchbench.errors import BadParameter, CheckpointError
 from benchbench.hub import find_model
-from benchbench.model import Model
 from benchbench.prompt import room
-from benchbench.record import Checkpoint
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint
 from tests import checkpoints
 
 PROMPTS = [tuple([*((3 + 7 * i + 5 * j) % 317 for j in range(2 + 3 * i)), 1]) for i in range(6)]

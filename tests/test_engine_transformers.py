@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
+from benchbench.contract.task import Generation
 from benchbench.engines import Completion, Engine, EngineSettings, Request, open_engine
 from benchbench.engines.rows import Row
 from benchbench.errors import CheckpointError, CheckpointOverflow
-from benchbench.record import Checkpoint
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint
 from tests import checkpoints
 
 PROMPTS = [tuple([0, *((3 + 7 * i + 5 * j) % 317 for j in range(2 + 3 * i))]) for i in range(8)]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchbench.contract.task import Generation
 from benchbench.engines import Completion, Engine, Request
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
-from benchbench.task import Generation
 from tests import checkpoints
 from tests.conftest import write_model
 from tests.served import GREEDY, PROMPTS, World, answers, opened, requests, settings_of

@@ -19,7 +19,7 @@ from benchbench.engines.architecture import Architecture
 from benchbench.engines.vllm_calls import Vllm
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.modules import AddedModule, block_ends
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_tokenizer
 from tests.served import PROMPTS, answers, opened, settings_of

@@ -16,9 +16,9 @@ from benchbench.leaderboard import rank
 from benchbench.machine import peak_memory, reset_peak
 from benchbench.plan import TaskSplit, read_split
 from benchbench.prompt import Prompt, Renderer
-from benchbench.record import Checkpoint, ResultSpec, RunRecord, TaskResult
+from benchbench.records.record import Checkpoint, ResultSpec, RunRecord, TaskResult
+from benchbench.records.store import Store
 from benchbench.specs import TaskSpec
-from benchbench.store import Store
 from tests.toy_tasks import Judged, Ranked, Toy, Turns
 from tests.toys import DATA, ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
 from tests.toys import result as toy_result

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from benchbench import peft_model
+from benchbench.contract.task import Generation
 from benchbench.engines import Completion, Request, parity
 from benchbench.engines.generation import generate
 from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointOverflow
-from benchbench.task import Generation
 
 PROMPTS = [tuple([*((3 + 7 * i + 5 * j) % 317 for j in range(2 + 3 * i)), 1]) for i in range(8)]
 GREEDY = Generation(max_tokens=10)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from benchbench.contract.model import Model
 from benchbench.errors import ModelError
 from benchbench.hub import FoundModel, find_model
-from benchbench.model import Model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

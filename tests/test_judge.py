@@ -10,7 +10,7 @@ from benchbench.errors import StoreError
 from benchbench.judge import compare, comparison, preference
 from benchbench.judge.comparison import CUT, WORDING_SHA256, Comparison
 from benchbench.judge.kept import Kept
-from benchbench.record import STEADY, WIN_RATE
+from benchbench.records.record import STEADY, WIN_RATE
 from tests.toy_judge import Prefers, ToyJudge, answers, longer, place
 from tests.toys import Echo
 

@@ -12,7 +12,7 @@ from benchbench.judge import Judgement, compare
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.kept import Kept
-from benchbench.record import STEADY
+from benchbench.records.record import STEADY
 from tests.toy_judge import Server, serve
 
 SECRET = "sk-a-secret-of-the-tests"

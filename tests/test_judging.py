@@ -18,7 +18,7 @@ from benchbench.errors import BoardError, JudgeError, StoreError
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT, judged_comparisons
 from benchbench.leaderboard import rank, tables
-from benchbench.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
+from benchbench.records.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
 from benchbench.run import Report, RunRequest, run
 from tests import toys
 from tests.toy_judge import ToyJudge, place

@@ -5,7 +5,7 @@ import pytest
 from benchbench import stats
 from benchbench.errors import BoardError
 from benchbench.leaderboard import Interval, Row, by_task, rank, tables, to_json, verdict
-from benchbench.record import TaskResult
+from benchbench.records.record import TaskResult
 from tests.toys import PARITY, TRAIN, result, run_record
 
 BASE, FULL, PART = run_record("untuned"), run_record("whole"), run_record("part")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import benchbench_tasks
 from benchbench import Sample, TaskSpec
+from benchbench.contract.mix import Component, Mix, read_mix
 from benchbench.errors import BenchbenchError, DataError
-from benchbench.mix import Component, Drawn, Mix, draw, read_mix
+from benchbench.plan import Drawn, draw
 from benchbench.registry import Registry
 from benchbench.specs import canonical
 

@@ -14,7 +14,7 @@ from benchbench.engines.parity import (
     tokenize,
 )
 from benchbench.errors import StoreError
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 from tests.toys import ENGINE, ToyEngine
 
 BASE = [[-1.0, -2.0], [-3.0]]

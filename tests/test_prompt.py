@@ -6,9 +6,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from benchbench import Generation, Message, Protocol, Sample
+from benchbench.contract.task import Fits
 from benchbench.errors import DataError, ModelError
 from benchbench.prompt import Renderer
-from benchbench.task import Fits
 from tests.toy_tasks import Corpus, Ranked
 from tests.toys import Echo
 

@@ -13,8 +13,8 @@ from safetensors.numpy import save
 
 from benchbench.errors import BadParameter, BenchbenchError, StoreError
 from benchbench.publication import Target, comparable, find_run, gather, push
-from benchbench.record import Artefact, RunRecord
-from benchbench.store import Store, hash_folder
+from benchbench.records.record import Artefact, RunRecord
+from benchbench.records.store import Store, hash_folder
 from tests.test_cli import Command, command
 from tests.toy_repositories import READER, TOKEN, ToyRepositories, serve
 from tests.toys import result, run_record

@@ -7,7 +7,8 @@ from typing import Any
 import pluggy
 import pytest
 
-from benchbench import Method, MethodSpec, Model, TaskSpec, hookimpl, hookspecs, registry
+from benchbench import Method, MethodSpec, Model, TaskSpec, hookimpl, registry
+from benchbench.contract import hookspecs
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
 from benchbench.registry import GROUP, Registry, parameters
 

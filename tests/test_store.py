@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.errors import StoreError
-from benchbench.record import SCHEMA, Artefact
-from benchbench.store import Store, hash_folder, set_aside
+from benchbench.records.record import SCHEMA, Artefact
+from benchbench.records.store import Store, hash_folder, set_aside
 from tests.toys import result, run_record
 
 
@@ -112,7 +112,7 @@ def test_one_command_at_a_time(tmp_path: Path) -> None:
 
 def test_a_killed_command_lets_go_of_the_store(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from benchbench.store import Store\n"
+        "import sys, time; from pathlib import Path; from benchbench.records.store import Store\n"
         "with Store(Path(sys.argv[1])).lock(): print('held', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(

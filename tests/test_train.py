@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchbench.engines.parity import Reference, largest_difference, token_logprobs
-from benchbench.store import hash_folder
+from benchbench.records.store import hash_folder
 from benchbench.train import checkpoints, process, trainer
 from benchbench.train.checkpoints import WEIGHTS, latest_checkpoint
 from benchbench.train.examples import read_examples

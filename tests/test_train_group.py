@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.record import Instability
+from benchbench.records.record import Instability
 from benchbench.train.examples import plan
 from benchbench.train.job import Outcome, Progress, TrainJob, read
 from benchbench.train.launcher import train

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchbench.record import PluginOrigin
+from benchbench.records.record import PluginOrigin
 from benchbench.train import job, launcher, process
 from benchbench.train.job import Outcome, Progress, TrainJob
 from benchbench.train.launcher import train

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.record import Instability
+from benchbench.records.record import Instability
 from benchbench.train.recorder import Diverged, Recorder
 
 

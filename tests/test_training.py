@@ -9,7 +9,7 @@ import pytest
 from benchbench import MethodSpec
 from benchbench.errors import BadParameter
 from benchbench.prompt import Example, Renderer
-from benchbench.record import PluginOrigin
+from benchbench.records.record import PluginOrigin
 from benchbench.run import RunRequest, run
 from benchbench.train.examples import read_examples
 from benchbench.training import EXAMPLES, KEPT, Loaded, fill_answer

@@ -14,7 +14,7 @@ from typing import Any
 from benchbench.judge import Question
 from benchbench.judge.comparison import WORDING_SHA256
 from benchbench.judge.kept import Answer
-from benchbench.record import JudgeSpec
+from benchbench.records.record import JudgeSpec
 
 SECTION = re.compile(r"\[answer ([AB]) (\w+)\]\n(.*?)\n\[end \2\]", re.DOTALL)
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from benchbench import Data, Generation, Message, Protocol, Sample, Task
-from benchbench.task import Fits
+from benchbench.contract.task import Fits
 
 SAY: Mapping[str, Protocol] = {
     "say": Protocol(summary="the input", generation=Generation(max_tokens=4), form="text")

@@ -13,9 +13,9 @@ from benchbench.engines import Request
 from benchbench.engines.parity import Reference
 from benchbench.errors import CheckpointOverflow
 from benchbench.plan import Grid
-from benchbench.record import Artefact, Cost
+from benchbench.records.record import Artefact, Cost
+from benchbench.records.store import Store, hash_folder
 from benchbench.run import Report, RunRequest, run
-from benchbench.store import Store, hash_folder
 from benchbench.train.job import Outcome, TrainJob
 from tests import toys
 from tests.toys import ENGINE, ToyEngine

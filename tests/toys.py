@@ -21,11 +21,11 @@ from benchbench import (
     TaskSpec,
     TrainSpec,
     hookimpl,
-    hookspecs,
 )
+from benchbench.contract import hookspecs
 from benchbench.engines import Completion, Request
 from benchbench.errors import CheckpointError
-from benchbench.record import (
+from benchbench.records.record import (
     Artefact,
     Checkpoint,
     Cost,

@@ -15,7 +15,7 @@ from benchbench.errors import BoardError, StoreError
 
 if TYPE_CHECKING:
     from benchbench.leaderboard import Row
-    from benchbench.record import TaskResult
+    from benchbench.records.record import TaskResult
 
 app = typer.Typer(help="Build a board's table from its records.", no_args_is_help=True)
 
@@ -28,8 +28,8 @@ def submit(
 ) -> None:
     """Copy the records of a board's runs from --out into the board's folder."""
     from benchbench.board import Membership, read_board
+    from benchbench.records.store import Store, copy_record
     from benchbench.specs import canonical
-    from benchbench.store import Store, copy_record
 
     members = Membership.of(read_board(board), load_registry(no_plugin), data)
     store = Store(out)
@@ -67,8 +67,8 @@ def build(board: Board) -> None:
     from benchbench.chart import chart
     from benchbench.cli.tables import columns, score_rows, show
     from benchbench.leaderboard import tables, to_json
-    from benchbench.record import RunRecord, TaskResult
-    from benchbench.store import read_records
+    from benchbench.records.record import RunRecord, TaskResult
+    from benchbench.records.store import read_records
 
     wanted = read_board(board)
     folder = board / "records"

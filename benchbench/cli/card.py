@@ -17,7 +17,7 @@ from benchbench.hub import HUB_ID
 
 if TYPE_CHECKING:
     from benchbench.publication import Publication, Target
-    from benchbench.record import RunRecord
+    from benchbench.records.record import RunRecord
     from benchbench.registry import Registry
 
 COMMIT = re.compile("[0-9a-f]{40}")

@@ -12,10 +12,10 @@ from benchbench.cli.options import Data, Json, NoPlugin, Plugin, load_registry
 from benchbench.errors import BadParameter, BenchbenchError
 
 if TYPE_CHECKING:
+    from benchbench.contract.task import Task
     from benchbench.download import Contents
     from benchbench.registry import Registry
     from benchbench.specs import Split, TaskSpec
-    from benchbench.task import Task
 
 app = typer.Typer(help="See which data sets there are, and fetch them.", no_args_is_help=True)
 
@@ -116,7 +116,7 @@ def status(
 
 def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSpec", bool]]:
     """Yield the tasks that names stand for, each once, and whether it was named itself."""
-    from benchbench.mix import find_mix
+    from benchbench.contract.mix import find_mix
     from benchbench.specs import TaskSpec, canonical
 
     seen = set()

@@ -7,7 +7,7 @@ from benchbench.cli.markdown import code, inert, unmarked
 
 if TYPE_CHECKING:
     from benchbench.publication import Publication
-    from benchbench.record import RunRecord, TaskResult
+    from benchbench.records.record import RunRecord, TaskResult
 
 
 def training(record: "RunRecord") -> list[str]:

@@ -99,8 +99,8 @@ def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
 
 def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]]:
     """Return what is known of a name, or nothing if this kind has no such name."""
+    from benchbench.contract.mix import find_mix
     from benchbench.docstrings import field_docs
-    from benchbench.mix import find_mix
     from benchbench.registry import parameters
 
     if kind is Kind.mixes:

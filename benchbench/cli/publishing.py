@@ -38,7 +38,7 @@ def push(
     """
     from benchbench import publication
     from benchbench.cli import card, tables
-    from benchbench.store import Store
+    from benchbench.records.store import Store
 
     target = publication.Target(repository=repository, branch=revision, private=private)
     found = publication.gather(Store(out), run, samples)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbench.record import RunRecord, TaskResult
+    from benchbench.records.record import RunRecord, TaskResult
     from benchbench.run import Report
 
 

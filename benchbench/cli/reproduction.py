@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from benchbench.specs import TaskSpec, TrainSpec
 
 if TYPE_CHECKING:
-    from benchbench.record import RunRecord, TaskResult
+    from benchbench.records.record import RunRecord, TaskResult
     from benchbench.registry import Registry
 
 MIX = "MIX.toml"

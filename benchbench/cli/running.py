@@ -92,8 +92,8 @@ def run(
     Runs go to --out and are never repeated: the same command again goes on where it stopped.
     """
     from benchbench.cli.progress import reporter
+    from benchbench.records.store import Store
     from benchbench.run import RunRequest, run
-    from benchbench.store import Store
     from benchbench.training import Loaded
 
     registry = load_registry(no_plugin, plugin)

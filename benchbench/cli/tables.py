@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from benchbench.leaderboard import Interval, Row
-from benchbench.record import NO_VERDICT, REFERENCE, STEADY
+from benchbench.records.record import NO_VERDICT, REFERENCE, STEADY
 
 SCORE_COLUMNS = (
     "method",

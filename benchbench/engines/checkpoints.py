@@ -10,7 +10,7 @@ from benchbench.engines.architecture import Architecture, read_finite, refuse_ot
 from benchbench.engines.soft import read_learned
 from benchbench.engines.weights import check_weights
 from benchbench.errors import CheckpointError, brief
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 
 
 def check_checkpoint(checkpoint: Checkpoint, base: Architecture, model: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchbench.engines import Engine
 from benchbench.errors import StoreError
-from benchbench.record import Checkpoint, Parity
+from benchbench.records.record import Checkpoint, Parity
 from benchbench.specs import Precision
 
 TEXTS = (

@@ -20,7 +20,7 @@ from benchbench.engines.architecture import (
 )
 from benchbench.errors import CheckpointError
 from benchbench.prompt import room
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 
 SOFT_PROMPT = "soft_prompt.safetensors"
 """Holds ``embeddings`` [tokens, hidden]."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.contract.task import Generation
 from benchbench.engines import Completion
 from benchbench.errors import ModelError
-from benchbench.task import Generation
 
 
 @dataclass(frozen=True)

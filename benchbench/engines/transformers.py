@@ -19,7 +19,7 @@ from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Learned, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
-from benchbench.record import Checkpoint, EngineSpec
+from benchbench.records.record import Checkpoint, EngineSpec
 
 
 class TransformersEngine:

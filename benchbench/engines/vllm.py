@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from benchbench import machine
+from benchbench.contract.task import Generation
 from benchbench.engines import (
     Completion,
     EngineSettings,
@@ -29,8 +30,7 @@ from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
 from benchbench.engines.vllm_room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
-from benchbench.record import Checkpoint, EngineSpec
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint, EngineSpec
 
 SLOTS = 8
 """Adapters in one batch at most; more are served in order of their adapter."""

@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 from benchbench.engines.vllm_calls import Vllm
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 
 LoadedAdapter = tuple[str, int, Path]
 """Name, number and folder."""

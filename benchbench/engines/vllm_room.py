@@ -13,7 +13,7 @@ from benchbench.engines.vllm_calls import RANKS
 from benchbench.engines.vllm_places import fits
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.modules import AddedModule
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 
 LEAST_KEPT = 64
 """Adapters vLLM keeps in memory, at least; it would read any more from disk again, unchecked."""

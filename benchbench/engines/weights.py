@@ -18,7 +18,7 @@ from benchbench.engines.architecture import (
     weight_files,
 )
 from benchbench.errors import CheckpointError, ModelError
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 
 
 def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from benchbench.judge.comparison import WORDING_SHA256, Comparison, comparison
 from benchbench.judge.kept import Answer, Kept
-from benchbench.record import NO_VERDICT, STEADY, WIN_RATE, JudgeSpec
+from benchbench.records.record import NO_VERDICT, STEADY, WIN_RATE, JudgeSpec
 from benchbench.specs import digest
 
 __all__ = [

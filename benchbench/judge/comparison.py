@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchbench.contract.task import Protocol, Sample, Task
 from benchbench.specs import canonical
-from benchbench.task import Protocol, Sample, Task
 
 LABELS = ("A", "B")
 """One token each in every common tokenizer; the first names the answer that is shown first."""

@@ -19,7 +19,7 @@ from benchbench.errors import BadParameter, JudgeError, MissingExtra
 from benchbench.judge import Question
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.kept import Answer
-from benchbench.record import JudgeSpec
+from benchbench.records.record import JudgeSpec
 
 KEY = "OPENAI_API_KEY"
 OPENAI = "https://api.openai.com/v1"

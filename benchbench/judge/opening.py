@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from benchbench.contract.model import Model
+from benchbench.contract.task import Task
 from benchbench.engines import EngineSettings, choose_engine, open_engine
 from benchbench.errors import BadParameter
 from benchbench.hub import HUB_ID, find_model
@@ -15,11 +17,9 @@ from benchbench.judge import Judge
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.serving import EngineJudge
 from benchbench.machine import precision
-from benchbench.model import Model
 from benchbench.prompt import Renderer
-from benchbench.record import Checkpoint
+from benchbench.records.record import Checkpoint
 from benchbench.specs import typed
-from benchbench.task import Task
 
 RUN_ID = "judge"
 

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchbench.contract.task import Generation, Message
 from benchbench.engines import Engine, Request
 from benchbench.judge import Question
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.kept import Answer
-from benchbench.record import EngineSpec, JudgeSpec
+from benchbench.records.record import EngineSpec, JudgeSpec
 from benchbench.specs import ModelSpec
-from benchbench.task import Generation, Message
 
 Tokens = tuple[int, ...]
 Render = Callable[[Sequence[Message], Sequence[str]], tuple[Tokens, Sequence[Tokens]]]

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchbench.record import Artefact
+from benchbench.records.record import Artefact
 from benchbench.testing.behaviour import trains
 from benchbench.testing.trial import Trial
 from benchbench.testing.verdict import Failed, NotTried, line

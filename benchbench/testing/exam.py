@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from benchbench.contract.method import Method
 from benchbench.engines import DISTRIBUTIONS
 from benchbench.errors import BadParameter, MissingExtra, PluginError
-from benchbench.method import Method
 from benchbench.registry import Registry
 from benchbench.specs import MethodSpec
 from benchbench.testing import artefact, behaviour, definition

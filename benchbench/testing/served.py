@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from benchbench.contract.task import Generation
 from benchbench.engines import EngineSettings, Request, open_engine
 from benchbench.engines.parity import MOST_TOKENS, Reference, check
 from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError
-from benchbench.record import Checkpoint, Parity
-from benchbench.task import Generation
+from benchbench.records.record import Checkpoint, Parity
 from benchbench.testing.verdict import NotTried
 from benchbench.train.job import Outcome, TrainJob
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
-from benchbench.method import Method, Training
-from benchbench.record import hash_files
+from benchbench.contract.method import Method, Training
+from benchbench.records.record import hash_files
 from benchbench.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Any, get_args
 
+from benchbench.contract.method import Method
 from benchbench.engines.parity import Reference
-from benchbench.method import Method
-from benchbench.record import Artefact, hash_files
+from benchbench.records.record import Artefact, hash_files
 from benchbench.specs import Route
 from benchbench.train.export import Exporter
 from benchbench.train.job import TrainJob

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from benchbench.record import Artefact, Cost, Instability, PluginOrigin, Selection, Status
+from benchbench.records.record import Artefact, Cost, Instability, PluginOrigin, Selection, Status
 from benchbench.specs import RunSpec
 
 Phase = Literal["loading", "preparing", "training", "validation", "exporting"]

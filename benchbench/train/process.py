@@ -16,10 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchbench import machine
+from benchbench.contract.method import Method
 from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
-from benchbench.method import Method
-from benchbench.record import Artefact, Cost, Status
+from benchbench.records.record import Artefact, Cost, Status
 from benchbench.registry import Registry
 from benchbench.train import artefact, checkpoints, forgetting, group, trainer
 from benchbench.train.export import Exporter

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.machine import Meter, energy, memory_kind, peak_memory, reset_peak
-from benchbench.record import Cost, Instability
+from benchbench.records.record import Cost, Instability
 from benchbench.train import group, sharding
 from benchbench.train.checkpoints import state
 from benchbench.train.job import Progress

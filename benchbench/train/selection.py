@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.errors import CheckpointOverflow
-from benchbench.record import Selection
+from benchbench.records.record import Selection
 from benchbench.train import group
 from benchbench.train.checkpoints import step_of, write_state
 from benchbench.train.recorder import Diverged, Recorder

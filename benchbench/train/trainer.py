@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
+from benchbench.contract.method import Method, Training
 from benchbench.engines import parity
 from benchbench.engines.loading import read_model
-from benchbench.method import Method, Training
 from benchbench.profile import Schedule, schedule
-from benchbench.record import Cost, Instability, Selection
+from benchbench.records.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
 from benchbench.train import batches, checkpoints, group, sharding, trackers
 from benchbench.train.batches import Collate, Parts

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import pluggy
 
-from benchbench.method import Method
-from benchbench.mix import Mix
-from benchbench.model import Model
-from benchbench.task import Task
+from benchbench.contract.method import Method
+from benchbench.contract.mix import Mix
+from benchbench.contract.model import Model
+from benchbench.contract.task import Task
 
 hookspec = pluggy.HookspecMarker("benchbench")
 hookimpl = pluggy.HookimplMarker("benchbench")

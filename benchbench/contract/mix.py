@@ -1,15 +1,13 @@
 """A mix: training samples of several tasks, so many of each, in an order that a seed draws."""
 
-import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from benchbench.errors import DataError
 from benchbench.specs import TaskSpec
-from benchbench.task import Sample
 
 SUFFIX = ".toml"
 KEYS: Mapping[str, tuple[type, str]] = {
@@ -51,16 +49,6 @@ class Mix:
         return TaskSpec(name=self.name, protocol="mix", split="train", version=1, params=params)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A sample of a mix."""
-
-    component: int
-    """Which of the mix's components it is of: that task and its protocol render it."""
-    sample: Sample
-    """Its id begins with its component's label."""
-
-
 def find_mix(named: str, registered: Mapping[str, Mix]) -> Mix | None:
     """Return the mix that a name or a TOML file's path stands for; None where it is neither."""
     return read_mix(Path(named)) if named.endswith(SUFFIX) else registered.get(named)
@@ -84,38 +72,6 @@ def read_mix(path: Path) -> Mix:
         components=tuple(_component(path, *item) for item in text["components"].items()),
         summary=text.get("summary", ""),
     )
-
-
-def draw(mix: Mix, samples: Sequence[Sequence[Sample]]) -> tuple[Drawn, ...]:
-    """Draw a mix from its components' training samples, given in the order of its components.
-
-    Which samples are drawn depends on the seed and their ids alone: a smaller count takes a part of
-    a larger, whatever the other components are.
-    """
-    drawn = [
-        Drawn(component=n, sample=replace(sample, id=f"{component.label}/{sample.id}"))
-        for n, (component, all_of_it) in enumerate(zip(mix.components, samples, strict=True))
-        for sample in _draw(mix, component, all_of_it)
-    ]
-    # Drawn anew, or else what is in a small part of its component would come early.
-    return tuple(sorted(drawn, key=lambda each: _lot(mix.seed, "order", each.sample.id)))
-
-
-def _draw(mix: Mix, component: Component, samples: Sequence[Sample]) -> Sequence[Sample]:
-    if component.count == "all":
-        return samples
-    if component.count > len(samples):
-        raise DataError(
-            f"the mix {mix.name!r} takes {component.count:,} samples of {component.label!r}, which "
-            f'has {len(samples):,}; get all of its data, or write that number or "all" into a '
-            "mix of your own."
-        )
-    lots = sorted(samples, key=lambda sample: _lot(mix.seed, component.label, sample.id))
-    return lots[: component.count]
-
-
-def _lot(*parts: object) -> bytes:
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
 
 
 def _component(path: Path, label: str, count: object) -> Component:

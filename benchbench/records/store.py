@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchbench.errors import StoreError
-from benchbench.record import (
+from benchbench.records.record import (
     SCHEMA,
     Checkpoint,
     ResultSpec,
