@@ -3,13 +3,13 @@
 These names are all a plugin needs; metrics lie in ``benchbench.metrics``.
 """
 
-from benchbench.adaptation import linear_layers, peft_model, projected_groups
 from benchbench.contract.hookspecs import hookimpl
 from benchbench.contract.method import Method, Training
 from benchbench.contract.mix import Mix, read_mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Data, Generation, HubData, Message, Protocol, Sample, Task
 from benchbench.errors import Unsuited
+from benchbench.models.layers import linear_layers, peft_model, projected_groups
 from benchbench.specs import MethodSpec, ModelSpec, Route, RunSpec, TaskSpec, TrainSpec
 
 __version__ = "0.1.0"

@@ -10,8 +10,8 @@ from typing import Any
 from benchbench.contract.task import Task
 from benchbench.engines import Completion, Engine, Request
 from benchbench.errors import BenchbenchError, described
+from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan import TaskSplit
-from benchbench.prompt import Prompt, Renderer
 from benchbench.records.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
 from benchbench.records.store import Store
 

@@ -10,7 +10,7 @@ from benchbench.contract.mix import SUFFIX
 from benchbench.errors import BoardError
 from benchbench.plan import Grid, make_plan
 from benchbench.records.record import TaskResult
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical
 
 KEYS: Mapping[str, tuple[type, str]] = {

@@ -27,7 +27,7 @@ from benchbench.records.record import (
     now,
 )
 from benchbench.records.store import Store, read_record
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import canonical, digest
 

@@ -22,13 +22,12 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.contract.method import Method, Training
-from benchbench.engines.architecture import language_model, read_config
-from benchbench.engines.loading import is_encoder_decoder
 from benchbench.errors import BenchbenchError, ModelError
+from benchbench.models.architecture import is_encoder_decoder, language_model, read_config
+from benchbench.models.prompt import Example, Renderer
 from benchbench.plan import Plan
 from benchbench.profile import learns_padding, schedule
-from benchbench.prompt import Example, Renderer
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import Precision, TrainSpec, canonical
 from benchbench.train.batches import fill
 from benchbench.train.examples import plan

@@ -9,16 +9,17 @@ from typing import Any, get_type_hints
 from benchbench.contract.method import Method
 from benchbench.contract.mix import Component, Mix, find_mix
 from benchbench.contract.task import Protocol, Sample, Task
-from benchbench.data import digest_samples, find_data
+from benchbench.data.find import digest_samples, find_data
 from benchbench.errors import BadParameter, BenchbenchError, DataError, UnknownName, described
-from benchbench.hub import FoundModel, find_model
-from benchbench.registry import Registry
+from benchbench.models.find import FoundModel, find_model
+from benchbench.registry.registry import Registry
 from benchbench.specs import (
     DataSpec,
     MethodSpec,
     Precision,
     Profile,
     RunSpec,
+    Split,
     TaskSpec,
     TrainSpec,
     ValidationSpec,
@@ -355,3 +356,21 @@ def _draw(mix: Mix, component: Component, samples: Sequence[Sample]) -> Sequence
 
 def _lot(*parts: object) -> bytes:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a split holds for a task's default protocol."""
+
+    samples: int
+    digest: str
+    """SHA-256 over the samples, as in the records of results."""
+
+
+def read_contents(spec: TaskSpec, registry: Registry, root: Path | None) -> dict[Split, Contents]:
+    """Read a task's samples; raises DataError for whatever is wrong with them."""
+    # The others are drawn from these by the task's parameters.
+    splits: list[Split] = [s for s in registry.task(spec).splits if s in ("train", "test")]
+    specs = {split: registry.resolve_task(replace(spec, split=split)) for split in splits}
+    found = {split: read_split(registry, each, root) for split, each in specs.items()}
+    return {split: Contents(len(s.samples), s.data.digest) for split, s in found.items()}

@@ -10,11 +10,11 @@ from benchbench.engines import choose_engine, engine_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
 from benchbench.memory import estimate_all
+from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan import TaskSplit, make_plan, run_labels
-from benchbench.prompt import Prompt, Renderer
 from benchbench.records.record import EngineSpec, RunRecord
 from benchbench.records.store import Store
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.run import RunRequest, result_spec
 from benchbench.specs import RunSpec, canonical
 

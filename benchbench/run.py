@@ -14,12 +14,12 @@ from benchbench.errors import StoreError
 from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
 from benchbench.judging import Unjudged, judge_all
 from benchbench.machine import precision
+from benchbench.models.prompt import Renderer
 from benchbench.neighbours import references
 from benchbench.plan import Grid, Plan, TaskSplit, make_plan
-from benchbench.prompt import Renderer
 from benchbench.records.record import Checkpoint, EngineSpec, ResultSpec, RunRecord, TaskResult
 from benchbench.records.store import Store, set_aside
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical

@@ -10,12 +10,12 @@ from benchbench import train
 from benchbench.contract.task import Protocol, Task
 from benchbench.errors import BadParameter, DataError
 from benchbench.machine import device_count
+from benchbench.models.prompt import RENDERING, Example, Renderer
 from benchbench.plan import Plan, TrainingSet, run_labels
 from benchbench.profile import learns_padding
-from benchbench.prompt import RENDERING, Example, Renderer
 from benchbench.records.record import RunRecord, now
 from benchbench.records.store import Store
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import digest
 from benchbench.train import trackers

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def parse() -> Any:
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
     parser = argparse.ArgumentParser(description="Time ways to evaluate several adapters.")
     parser.add_argument("--model", type=Path, default=None)

@@ -29,7 +29,7 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.memory import Shape, estimate
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.train import trainer
 
 from workload import (  # isort: skip

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
-from benchbench.engines.loading import read_model
-from benchbench.hub import find_model
 from benchbench.machine import peak_memory, reset_peak
 from benchbench.memory import estimate, largest
-from benchbench.registry import Registry
+from benchbench.models.architecture import read_model
+from benchbench.models.find import find_model
+from benchbench.registry.registry import Registry
 from benchbench.train import trainer
 from benchbench.train.examples import read_examples
 

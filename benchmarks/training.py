@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 
 from benchbench import machine
 from benchbench.contract.method import Method, Training
-from benchbench.engines.loading import read_model
-from benchbench.hub import find_model
-from benchbench.prompt import Example
-from benchbench.registry import Registry
+from benchbench.models.architecture import read_model
+from benchbench.models.find import find_model
+from benchbench.models.prompt import Example
+from benchbench.registry.registry import Registry
 from benchbench.train import batches, trainer
 from benchbench.train.examples import plan, read_examples
 from benchbench.train.job import TrainJob

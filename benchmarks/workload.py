@@ -8,9 +8,9 @@ from statistics import quantiles
 from typing import Any
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, machine
+from benchbench.models.prompt import Example, Renderer
 from benchbench.plan import Grid, make_plan
-from benchbench.prompt import Example, Renderer
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec
 from benchbench.train.examples import write_examples
 from benchbench.train.job import TrainJob

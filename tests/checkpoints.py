@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import peft_model
-from benchbench.engines.architecture import Architecture
-from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.models.architecture import Architecture, read_model
 from benchbench.modules import CHILD, AddedModule, attach, save
 from benchbench.records.record import Checkpoint
 from benchbench.records.store import hash_folder

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchbench.engines.adapters import check_adapter
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.weights import check_weights
 from benchbench.errors import CheckpointError
+from benchbench.models.architecture import Architecture
 from tests.checkpoints import change_config, change_tensor, full, lora
 from tests.conftest import write_model
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench import Data, Sample
-from benchbench.data import subset
+from benchbench.data.read import subset
 from benchbench.errors import DataError
 from benchbench_tasks.bbh import BBH, SUBSETS
 

@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import read_jsonl
+from benchbench.data.read import read_jsonl
 from benchbench_tasks.bbh import BBH, SUBSETS
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -29,7 +29,7 @@ from benchbench.records.record import (
     Selection,
     TaskResult,
 )
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec
 from tests import toys
 from tests.toys import TRAIN, result, run_record

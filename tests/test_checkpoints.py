@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.checkpoints import check_checkpoint
 from benchbench.engines.soft import Prefix, SoftPrompt
 from benchbench.errors import CheckpointError
+from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_model

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench import Data, HubData, Protocol, Sample, Task
-from benchbench.data import (
-    check_limit,
-    chosen,
-    digest_samples,
-    find_data,
-    present,
-    subset,
-)
+from benchbench.data.find import digest_samples, find_data
+from benchbench.data.read import check_limit, chosen, present, subset
 from benchbench.errors import DataError
 
 SAMPLE = Sample(id="1", input="2+2", targets=("4",), context={"shots": [{"input": "1+1"}]})

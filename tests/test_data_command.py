@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchbench.cli import main
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from tests.toy_hub import COMMIT, OTHER, ToyHub, serve
 
 PLUGIN = f'''

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.data import (
+from benchbench.data.read import (
     filled,
     items,
     key,

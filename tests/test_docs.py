@@ -16,7 +16,7 @@ from benchbench.board import read_board
 from benchbench.contract import hookspecs
 from benchbench.plan import SETTABLE
 from benchbench.records.record import Cost, TaskResult
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import TrainSpec
 
 ROOT = Path(__file__).parent.parent

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import pytest
 
 from benchbench import Data, Generation, HubData, Protocol, Sample, Task, TaskSpec
-from benchbench.data import key, read_jsonl
-from benchbench.download import Contents, fetch, read_contents
+from benchbench.data.download import fetch
+from benchbench.data.read import key, read_jsonl
 from benchbench.errors import BenchbenchError, MissingExtra
-from benchbench.registry import Registry
+from benchbench.plan import Contents, read_contents
+from benchbench.registry.registry import Registry
 from tests.toy_hub import COMMIT, OTHER, ToyHub, serve
 
 WORDS = b"".join(b'{"word": "w%d"}\n' % n for n in range(20_000))

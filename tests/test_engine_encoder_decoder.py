@@ -16,14 +16,13 @@ from benchbench.engines import (
     Request,
     choose_engine,
     open_engine,
-    parity,
 )
-from benchbench.engines.architecture import Architecture
-from benchbench.engines.loading import read_model
 from benchbench.engines.soft import SoftPrompt, check_length
 from benchbench.errors import BadParameter, CheckpointError
-from benchbench.hub import find_model
-from benchbench.prompt import room
+from benchbench.models import logprobs
+from benchbench.models.architecture import Architecture, read_model
+from benchbench.models.find import find_model
+from benchbench.models.prompt import room
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
 
@@ -89,7 +88,7 @@ def test_full_weights_are_served_to_the_last_bit(
 ) -> None:
     """A head of its own is not tied to the embeddings again, nor the other way round."""
     prompts = [list(prompt) for prompt in PROMPTS]
-    own = parity.token_logprobs(read_model(made["full"].folder, torch.float32).eval(), prompts)
+    own = logprobs.token_logprobs(read_model(made["full"].folder, torch.float32).eval(), prompts)
     assert engine.logprobs("full", prompts) == own
     assert engine.logprobs("base", prompts) != own
 

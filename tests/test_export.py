@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from benchbench.engines import EngineSettings, open_engine, parity
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.weights import has_own_head, write_untied
+from benchbench.models import logprobs
+from benchbench.models.architecture import Architecture
 from benchbench.train.export import Exporter, has_parameters_of, is_tied
 from tests import checkpoints
 
@@ -153,8 +154,8 @@ def exporter(model: Path) -> Exporter:
 def test_what_is_exported_is_what_was_trained(kind: str, tiny_model: Path, tmp_path: Path) -> None:
     make, route = KINDS[kind]
     trained = make(read(tiny_model))
-    wanted = parity.token_logprobs(trained.eval(), PROMPTS)
-    base = parity.token_logprobs(read(tiny_model), PROMPTS)
+    wanted = logprobs.token_logprobs(trained.eval(), PROMPTS)
+    base = logprobs.token_logprobs(read(tiny_model), PROMPTS)
     assert parity.largest_difference(wanted, base) > 0.01
     folder = tmp_path / "run"
     folder.mkdir()
@@ -228,4 +229,6 @@ def test_an_untied_copy_computes_the_same(tiny_model: Path, tmp_path: Path) -> N
     assert not is_tied(copy) and is_tied(read(tiny_model))
     assert has_own_head(tmp_path / "copy", tiny_model)
     assert not has_own_head(tiny_model, tmp_path / "copy")
-    assert parity.token_logprobs(copy, PROMPTS) == parity.token_logprobs(read(tiny_model), PROMPTS)
+    assert logprobs.token_logprobs(copy, PROMPTS) == logprobs.token_logprobs(
+        read(tiny_model), PROMPTS
+    )

@@ -11,10 +11,11 @@ from benchbench import peft_model
 from benchbench.contract.task import Generation
 from benchbench.engines import Completion, Request, parity
 from benchbench.engines.generation import generate
-from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointOverflow
+from benchbench.models import logprobs
+from benchbench.models.architecture import read_model
 
 PROMPTS = [tuple([*((3 + 7 * i + 5 * j) % 317 for j in range(2 + 3 * i)), 1]) for i in range(8)]
 GREEDY = Generation(max_tokens=10)
@@ -82,7 +83,7 @@ def test_each_token_is_the_likeliest_after_those_before(folder: Path, kind: str)
     found = answers(model, requests(GREEDY), Decoder.of(folder))
     for number, prompt in enumerate(PROMPTS):
         (written,) = found[str(number)].tokens
-        after = parity.next_logprobs(model, prompt, written)
+        after = logprobs.next_logprobs(model, prompt, written)
         assert after.argmax(-1)[:-1].tolist() == list(written)
 
 
@@ -110,13 +111,13 @@ def test_a_learned_prompt_is_all_that_peft_adds(folder: Path, kind: str) -> None
     learned = of_peft(model)
     assert isinstance(learned, Prefix if kind == "prefix tuning" else SoftPrompt)
     assert learned.tokens == 4
-    wanted = parity.token_logprobs(model, PROMPTS)
+    wanted = logprobs.token_logprobs(model, PROMPTS)
     base = model.get_base_model()
-    found = parity.token_logprobs(
+    found = logprobs.token_logprobs(
         base, PROMPTS, lambda ids: learned.before(base, ids, ids.new_ones(ids.shape))
     )
     assert parity.largest_difference(found, wanted) < 1e-5
-    assert parity.largest_difference(found, parity.token_logprobs(base, PROMPTS)) > 1e-2
+    assert parity.largest_difference(found, logprobs.token_logprobs(base, PROMPTS)) > 1e-2
 
 
 def test_choices_are_ranked_by_what_the_model_says_of_them(folder: Path) -> None:
@@ -130,7 +131,7 @@ def test_choices_are_ranked_by_what_the_model_says_of_them(folder: Path) -> None
     )
     found = answers(model, [ranked, next_token], Decoder.of(folder))
     for choice, value in zip(choices, found["r"].choices, strict=True):
-        after = parity.next_logprobs(model, PROMPTS[3], choice)
+        after = logprobs.next_logprobs(model, PROMPTS[3], choice)
         by_hand = sum(after[place, token].item() for place, token in enumerate(choice))
         assert value == pytest.approx(by_hand, abs=1e-5)
     assert found["n"].choices[0] == pytest.approx(found["r"].choices[0], abs=1e-5)

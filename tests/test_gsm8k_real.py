@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import read_jsonl
+from benchbench.data.read import read_jsonl
 from benchbench_tasks.gsm8k import GSM8K
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

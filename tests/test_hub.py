@@ -15,7 +15,7 @@ import pytest
 
 from benchbench.contract.model import Model
 from benchbench.errors import ModelError
-from benchbench.hub import FoundModel, find_model
+from benchbench.models.find import FoundModel, find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -282,7 +282,7 @@ def test_without_a_hub_the_switch_and_the_folder_are_named(
 
 def test_finding_a_folder_imports_no_torch(tiny_model: Path) -> None:
     code = (
-        "import sys; from benchbench.hub import find_model; find_model(sys.argv[1], {}); "
+        "import sys; from benchbench.models.find import find_model; find_model(sys.argv[1], {}); "
         "sys.exit(len({'torch', 'transformers'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code, str(tiny_model)], check=True)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from benchbench import TaskSpec
-from benchbench.download import inside, read_contents, write_files
-from benchbench.registry import Registry
+from benchbench.data.download import inside, write_files
+from benchbench.plan import read_contents
+from benchbench.registry.registry import Registry
 
 REGISTRY = Registry.load()
 Rows = dict[str, list[dict[str, Any]]]
@@ -98,7 +99,7 @@ def test_samples_come_back_the_same(
     task = REGISTRY.tasks[tables.__name__]
     assert task.hub is not None and task.embedded is not None
     rows = tables(task.embedded)
-    monkeypatch.setattr("benchbench.download.read_table", lambda path, name: rows[name])
+    monkeypatch.setattr("benchbench.data.download.read_table", lambda path, name: rows[name])
     write_files(task.hub, {name: Path(name) for name in task.hub.files}, tmp_path / task.data_set)
     spec = TaskSpec(name=task.name, params=PARTS.get(task.name, {}))
     found = read_contents(spec, REGISTRY, tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import read_jsonl
+from benchbench.data.read import read_jsonl
 from benchbench_tasks.ifeval import IFEval, loosened, verdicts
 from benchbench_tasks.ifeval.instructions import INSTRUCTIONS
 

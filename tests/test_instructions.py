@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.data import digest_samples, find_data
+from benchbench.data.find import digest_samples, find_data
 from benchbench.errors import DataError
 from benchbench_tasks import instructions
 from benchbench_tasks.instructions import (

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchbench.engines import parity
-from benchbench.engines.architecture import Architecture
-from benchbench.engines.loading import is_encoder_decoder, read_model
 from benchbench.errors import ModelError
+from benchbench.models import logprobs
+from benchbench.models.architecture import Architecture, is_encoder_decoder, read_model
 from tests.conftest import write_t5
 
 PROMPTS = [[5, 9, 30, 44, 7, 1], [61, 61, 12, 90, 250, 3, 8, 1]]
@@ -46,12 +45,12 @@ def test_a_t5_that_is_saved_and_read_again_computes_the_same(
 ) -> None:
     """transformers scales the output of those that are tied, and calls all of them tied."""
     model = read_model(request.getfixturevalue(fixture), torch.float32).eval()
-    wanted = parity.token_logprobs(model, PROMPTS)
+    wanted = logprobs.token_logprobs(model, PROMPTS)
     for again in ("once", "twice"):
         model.tie_weights()
         model.save_pretrained(tmp_path / again)
         model = read_model(tmp_path / again, torch.float32).eval()
-        assert parity.token_logprobs(model, PROMPTS) == wanted
+        assert logprobs.token_logprobs(model, PROMPTS) == wanted
 
 
 def test_the_head_of_a_t5_is_its_own_only_if_it_differs(tmp_path: Path, tiny_t5: Path) -> None:

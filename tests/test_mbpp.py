@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample, sandbox
-from benchbench.data import find_data
+from benchbench.data.find import find_data
 from benchbench.errors import DataError
 from benchbench_tasks.mbpp import MBPP
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from benchbench import Method, MethodSpec, TaskSpec, Training
-from benchbench.engines.loading import read_model
 from benchbench.errors import ModelError
 from benchbench.memory import Estimate, Shape, estimate, estimate_all, largest
+from benchbench.models.architecture import read_model
+from benchbench.models.prompt import Example
 from benchbench.plan import Grid, make_plan
-from benchbench.prompt import Example
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.train.recorder import count_parameters
 from tests import toys
 from tests.toy_jobs import TRAIN, some_examples

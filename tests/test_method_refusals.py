@@ -6,7 +6,7 @@ import pytest
 
 from benchbench import MethodSpec
 from benchbench.errors import BadParameter
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.train import process
 from tests.toy_jobs import NewJob, examples, new_job
 

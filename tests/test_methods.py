@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec, modules
-from benchbench.engines.architecture import Architecture
-from benchbench.engines.parity import TOLERANCE, Reference, largest_difference, token_logprobs
+from benchbench.engines.parity import TOLERANCE, Reference, largest_difference
 from benchbench.engines.soft import read_learned
-from benchbench.prompt import Example
-from benchbench.registry import Registry
+from benchbench.models.architecture import Architecture
+from benchbench.models.logprobs import token_logprobs
+from benchbench.models.prompt import Example
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec
 from benchbench.train import process
 from benchbench.train.batches import padded

@@ -8,11 +8,11 @@ import torch
 
 from benchbench import MethodSpec, Training, Unsuited
 from benchbench.engines import parity
-from benchbench.engines.architecture import language_model
-from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
-from benchbench.prompt import Example
-from benchbench.registry import Registry
+from benchbench.models import logprobs
+from benchbench.models.architecture import language_model, read_model
+from benchbench.models.prompt import Example
+from benchbench.registry.registry import Registry
 from benchbench.train.batches import paired
 from tests.test_methods import NEEDS, params
 
@@ -66,7 +66,7 @@ def test_what_is_trained_reaches_the_loss(name: str, tiny_t5: Path) -> None:
             adapted(tiny_t5, name, **given)
         return
     model = adapted(tiny_t5, name, **given)
-    before = parity.token_logprobs(model.eval(), PROMPTS)
+    before = logprobs.token_logprobs(model.eval(), PROMPTS)
     model.train()
     optimizer = torch.optim.SGD(trained(model).values(), lr=0.1)
     for _ in range(3):
@@ -75,10 +75,10 @@ def test_what_is_trained_reaches_the_loss(name: str, tiny_t5: Path) -> None:
         loss.backward()
         optimizer.step()
     assert torch.isfinite(loss)
-    after = parity.token_logprobs(model.eval(), PROMPTS)
+    after = logprobs.token_logprobs(model.eval(), PROMPTS)
     assert parity.largest_difference(before, after) > 0
     if REGISTRY.methods[name].identity and name not in ("galore", "apollo", "full"):
-        base = parity.token_logprobs(read_model(tiny_t5, torch.float32).eval(), PROMPTS)
+        base = logprobs.token_logprobs(read_model(tiny_t5, torch.float32).eval(), PROMPTS)
         assert parity.largest_difference(before, base) < 1e-4
 
 

@@ -10,7 +10,7 @@ from benchbench import Sample, TaskSpec
 from benchbench.contract.mix import Component, Mix, read_mix
 from benchbench.errors import BenchbenchError, DataError
 from benchbench.plan import Drawn, draw
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import canonical
 
 TEXT = """

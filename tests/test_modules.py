@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from benchbench import modules
-from benchbench.engines.architecture import Architecture
+from benchbench.models import layers
+from benchbench.models.architecture import Architecture
 from benchbench.modules import AddedModule
 from tests import checkpoints
 from tests.test_export import read
@@ -93,7 +94,7 @@ ENDS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_ends_of_blocks_are_found_in_every_architecture(name: str) -> None:
     model = built(name)
-    ends = list(modules.block_ends(model))
+    ends = list(layers.block_ends(model))
     assert len(ends) == 3
     for layer, attention, feed_forward in ends:
         assert (attention, feed_forward) == tuple(f"{layer}.{end}" for end in ENDS[name])
@@ -102,7 +103,7 @@ def test_the_ends_of_blocks_are_found_in_every_architecture(name: str) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_biases_go_to_all_linear_layers_and_norms_that_have_one(name: str) -> None:
     model = built(name)
-    found = {path: outputs for path, _, outputs in modules.layers_with_bias(model)}
+    found = {path: outputs for path, _, outputs in layers.layers_with_bias(model)}
     own = {
         path.removesuffix(".bias"): len(p)
         for path, p in model.named_parameters()
@@ -164,18 +165,18 @@ def test_both_stacks_of_an_encoder_decoder_model_have_ends(name: str) -> None:
         for stack, (attention, feed_forward) in STACKS[name].items()
         for n in range(2)
     ]
-    assert list(modules.block_ends(model)) == wanted
+    assert list(layers.block_ends(model)) == wanted
 
 
 def test_stacks_of_different_depth_have_all_their_ends(tmp_path: Path) -> None:
     """T5 numbers the parts of a layer too: two in its encoder, three in its decoder."""
     import torch
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
     from tests.conftest import write_t5
 
     folder = write_t5(tmp_path / "model", num_layers=2, num_decoder_layers=3)
-    ends = list(modules.block_ends(read_model(folder, torch.float32)))
+    ends = list(layers.block_ends(read_model(folder, torch.float32)))
     assert [layer for layer, *_ in ends] == [
         *(f"encoder.block.{n}" for n in range(2)),
         *(f"decoder.block.{n}" for n in range(3)),
@@ -189,7 +190,7 @@ def test_a_model_without_such_blocks_is_one_sentence() -> None:
     for layer in model.transformer.h:
         layer.attn = torch.nn.Identity()
     with pytest.raises(ValueError, match="no attention and feed-forward block"):
-        list(modules.block_ends(model))
+        list(layers.block_ends(model))
 
 
 def test_architectures_know_their_layers(tiny_model: Path) -> None:

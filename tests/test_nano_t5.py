@@ -117,7 +117,7 @@ def test_weights_are_small_and_of_the_architecture_that_is_said(tokenizer):
 def test_model_answers_questions_that_it_was_not_trained_on(tokenizer):
     from random import Random
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
 
     model = read_model(WEIGHTS, torch.float32).eval()
     assert f"{model.num_parameters() / 1e6:.1f} M" in register_models()[0].description
@@ -152,7 +152,7 @@ def test_the_circuit_copies_what_a_model_of_chance_does_not():
 def test_lent_words_are_near_where_they_are_near_for_nano(tokenizer):
     from transformers import AutoTokenizer
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
 
     model = pretrain.new_model(pretrain.options_of(["--out", "x"]), tokenizer)
     lent = read_model(nano.WEIGHTS, torch.float32).get_input_embeddings().weight.detach()

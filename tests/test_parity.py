@@ -10,10 +10,10 @@ from benchbench.engines.parity import (
     Reference,
     check,
     largest_difference,
-    token_logprobs,
     tokenize,
 )
 from benchbench.errors import StoreError
+from benchbench.models.logprobs import token_logprobs
 from benchbench.records.record import Checkpoint
 from tests.toys import ENGINE, ToyEngine
 
@@ -83,7 +83,7 @@ def test_an_encoder_reads_one_half_and_the_other_is_scored(tiny_t5: Path) -> Non
     import torch
     from transformers import AutoTokenizer
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
 
     model = read_model(tiny_t5, torch.float32).eval()
     prompts = tokenize(AutoTokenizer.from_pretrained(tiny_t5))

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchbench import Data, MethodSpec, Sample, Task, TaskSpec
-from benchbench.data import digest_samples
+from benchbench.data.find import digest_samples
 from benchbench.errors import BadParameter, DataError, ModelError, UnknownName
 from benchbench.plan import Grid, Plan, make_plan, read_split
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import Split
 from tests import toys
 from tests.toy_tasks import Corpus, Judged, Ranked, Toy

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.errors import DuplicateName, PluginError
-from benchbench.plugin_file import plugin_file
-from benchbench.registry import Registry
+from benchbench.registry.file import plugin_file
+from benchbench.registry.registry import Registry
 from tests.test_stranger import benchbench
 
 TEMPLATE = Path(__file__).parents[1] / "template"

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 from benchbench import Generation, Message, Protocol, Sample
 from benchbench.contract.task import Fits
 from benchbench.errors import DataError, ModelError
-from benchbench.prompt import Renderer
+from benchbench.models.prompt import Renderer
 from tests.toy_tasks import Corpus, Ranked
 from tests.toys import Echo
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchbench import Generation, Message, Sample
-from benchbench.prompt import READ, Renderer
+from benchbench.models.prompt import READ, Renderer
 from tests.conftest import write_t5
 from tests.test_prompt import SAMPLE, TASK, Stemmed, protocol, text
 from tests.toy_tasks import Corpus, Ranked

@@ -7,10 +7,11 @@ from typing import Any
 import pluggy
 import pytest
 
-from benchbench import Method, MethodSpec, Model, TaskSpec, hookimpl, registry
+from benchbench import Method, MethodSpec, Model, TaskSpec, hookimpl
 from benchbench.contract import hookspecs
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName
-from benchbench.registry import GROUP, Registry, parameters
+from benchbench.registry import registry
+from benchbench.registry.registry import GROUP, Registry, parameters
 
 
 @dataclass(frozen=True, kw_only=True)

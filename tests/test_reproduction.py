@@ -14,7 +14,7 @@ from benchbench.cli.reproduction import command
 from benchbench.cli.running import grid_of_flags
 from benchbench.plan import make_plan
 from benchbench.records.record import JudgeSpec
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from tests import toys
 from tests.toys import result, run_record
 

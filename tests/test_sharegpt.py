@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.data import digest_samples, find_data
+from benchbench.data.find import digest_samples, find_data
 from benchbench.errors import DataError
 from benchbench_tasks.sharegpt import SPLIT, WHOLE, Sharegpt
 from tests.toy_corpora import read, turns, write

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 
 METHODS = sorted(Registry.load().methods)
 

@@ -15,7 +15,7 @@ from statistics import fmean
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.data import read_names
+from benchbench.data.read import read_names
 from benchbench_tasks.super_ni import SuperNI
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

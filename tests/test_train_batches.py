@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 from benchbench.train.batches import IGNORED, fill, packed, packs_exactly, padded, paired
 from tests.toy_jobs import (
     FULL,

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchbench.engines.parity import Reference, largest_difference, token_logprobs
+from benchbench.engines.parity import Reference, largest_difference
+from benchbench.models.logprobs import token_logprobs
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job
 
 __all__ = ["examples", "new_job"]
@@ -30,7 +31,7 @@ def test_a_batch_in_parts_is_the_same_batch(
 def test_the_loss_is_the_mean_over_the_answers_of_a_step(new_job: NewJob, tiny_t5: Path) -> None:
     import torch
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
     from benchbench.train.examples import plan, read_examples
 
     job = new_job("lora", LORA, model=tiny_t5, steps=1, gradient_accumulation=2)
@@ -65,7 +66,7 @@ def test_the_study_s_methods_learn_and_what_is_kept_is_what_was_trained(
 ) -> None:
     import torch
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
 
     job = new_job(name, params, model=tiny_t5, epochs=4.0)
     outcome = done(job)

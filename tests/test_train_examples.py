@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 from benchbench.train.examples import plan, read_examples, write_examples
 from tests.toy_jobs import TRAIN, examples, some_examples
 

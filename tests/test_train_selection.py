@@ -11,7 +11,7 @@ import pytest
 from benchbench import TaskSpec
 from benchbench.plan import read_split
 from benchbench.records.record import Instability
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, ValidationSpec
 from benchbench.train import process, trainer
 from benchbench.train.job import TrainJob

@@ -8,7 +8,7 @@ import pytest
 
 from benchbench import MethodSpec
 from benchbench.errors import BadParameter
-from benchbench.prompt import Example, Renderer
+from benchbench.models.prompt import Example, Renderer
 from benchbench.records.record import PluginOrigin
 from benchbench.run import RunRequest, run
 from benchbench.train.examples import read_examples

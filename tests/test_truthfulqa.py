@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench import Data, Sample
-from benchbench.data import find_data
+from benchbench.data.find import find_data
 from benchbench.errors import DataError
 from benchbench_tasks.truthfulqa import PRIMER, TruthfulQA
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Message, Sample
-from benchbench.data import subset
+from benchbench.data.read import subset
 from benchbench.errors import DataError
 from benchbench_tasks.tydiqa import LANGUAGES, TyDiQA
 

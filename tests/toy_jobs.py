@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 from benchbench.specs import DataSpec
 from benchbench.train import process
 from benchbench.train.examples import write_examples

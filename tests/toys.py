@@ -38,7 +38,7 @@ from benchbench.records.record import (
     Score,
     TaskResult,
 )
-from benchbench.registry import GROUP, Registry
+from benchbench.registry.registry import GROUP, Registry
 from benchbench.specs import DataSpec
 
 ENGINE = EngineSpec(name="toy", version="1", dtype="float32", device="cpu")

@@ -18,7 +18,7 @@ from benchbench.hub import HUB_ID
 if TYPE_CHECKING:
     from benchbench.publication import Publication, Target
     from benchbench.records.record import RunRecord
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
 COMMIT = re.compile("[0-9a-f]{40}")
 LICENCE = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)

@@ -11,7 +11,7 @@ from benchbench.cli.options import Json, NoPlugin, Plugin, absolute, load_regist
 from benchbench.errors import BadParameter, UnknownName
 
 if TYPE_CHECKING:
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
     from benchbench.testing import Exam
 
 MARKS = {"passed": "✓", "failed": "✗", "not tried": "–"}

@@ -13,8 +13,8 @@ from benchbench.errors import BadParameter, BenchbenchError
 
 if TYPE_CHECKING:
     from benchbench.contract.task import Task
-    from benchbench.download import Contents
-    from benchbench.registry import Registry
+    from benchbench.plan import Contents
+    from benchbench.registry.registry import Registry
     from benchbench.specs import Split, TaskSpec
 
 app = typer.Typer(help="See which data sets there are, and fetch them.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def get(
     not be fetched.
     """
     from benchbench.cli.progress import reporter
-    from benchbench.download import fetch, source_of
+    from benchbench.data.download import fetch, source_of
 
     if data is None:
         raise BadParameter("no data root is given; name one with --data DIR or BENCHBENCH_DATA.")
@@ -137,7 +137,7 @@ def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSp
 
 def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str, Any]:
     """Return what there is of a task's data."""
-    from benchbench.download import read_contents
+    from benchbench.plan import read_contents
 
     task = registry.tasks[spec.name]
     if root is None and task.embedded is None:
@@ -159,7 +159,7 @@ def row(
     reason: str | None = None,
 ) -> dict[str, Any]:
     """Return what ``--json`` prints of a task's data."""
-    from benchbench.data import how_to_get
+    from benchbench.data.find import how_to_get
 
     # What is broken stands where the same would be put.
     away = f"move {root}/{task.data_set} away, then " if root and state == "broken" else ""

@@ -12,7 +12,7 @@ from benchbench.cli.options import Json, NoPlugin, Plugin, load_registry
 from benchbench.errors import UnknownName
 
 if TYPE_CHECKING:
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
 BOARDS = Path("leaderboards")
 
@@ -100,8 +100,8 @@ def entries(kind: Kind, registry: "Registry") -> list[dict[str, Any]]:
 def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]]:
     """Return what is known of a name, or nothing if this kind has no such name."""
     from benchbench.contract.mix import find_mix
-    from benchbench.docstrings import field_docs
-    from benchbench.registry import parameters
+    from benchbench.registry.docstrings import field_docs
+    from benchbench.registry.registry import parameters
 
     if kind is Kind.mixes:
         item: Any = find_mix(name, registry.mixes)

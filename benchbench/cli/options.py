@@ -9,7 +9,7 @@ from benchbench.errors import BadParameter, PluginError
 
 if TYPE_CHECKING:
     from benchbench.judge.opening import JudgeRequest
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
 NoPlugin = Annotated[
     list[str] | None,
@@ -48,7 +48,7 @@ def load_registry(no_plugins: list[str] | None, plugins: list[str] | None = None
 
     One that was named itself must work, or PluginError is raised.
     """
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
     registry = Registry.load(no_plugins or (), plugins or ())
     for plugin in registry.broken:

@@ -8,7 +8,7 @@ from benchbench.specs import TaskSpec, TrainSpec
 
 if TYPE_CHECKING:
     from benchbench.records.record import RunRecord, TaskResult
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
 
 MIX = "MIX.toml"
 

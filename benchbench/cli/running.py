@@ -22,7 +22,7 @@ from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
     from benchbench.plan import Grid
-    from benchbench.registry import Registry
+    from benchbench.registry.registry import Registry
     from benchbench.run import RunRequest
 
 

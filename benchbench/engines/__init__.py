@@ -12,7 +12,7 @@ from typing import Protocol
 
 from benchbench.contract.task import Generation
 from benchbench.errors import BadParameter, CheckpointOverflow, EngineError, MissingExtra
-from benchbench.hub import FoundModel
+from benchbench.models.find import FoundModel
 from benchbench.records.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
 
@@ -107,7 +107,7 @@ def choose_engine(name: str, model: FoundModel) -> tuple[str, str]:
     """
     import importlib.util
 
-    from benchbench.engines.loading import is_encoder_decoder
+    from benchbench.models.architecture import is_encoder_decoder
 
     if name not in (*ENGINES, "auto"):
         raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")

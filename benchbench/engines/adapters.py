@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines.architecture import Architecture, Shape, read_finite, refuse_others
 from benchbench.errors import CheckpointError, brief
+from benchbench.models.architecture import Architecture
+from benchbench.models.files import Shape, read_finite, refuse_others
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

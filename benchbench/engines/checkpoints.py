@@ -6,10 +6,11 @@ from pathlib import Path
 
 from benchbench import modules
 from benchbench.engines.adapters import check_adapter
-from benchbench.engines.architecture import Architecture, read_finite, refuse_others
 from benchbench.engines.soft import read_learned
 from benchbench.engines.weights import check_weights
 from benchbench.errors import CheckpointError, brief
+from benchbench.models.architecture import Architecture
+from benchbench.models.files import read_finite, refuse_others
 from benchbench.records.record import Checkpoint
 
 

@@ -9,10 +9,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from benchbench.engines import Completion, Request, is_next_token, overflow, parity, samples
+from benchbench.engines import Completion, Request, is_next_token, overflow, samples
 from benchbench.engines.rows import Row, Rows
-from benchbench.engines.soft import Learned, Prefix, of_peft, pad
+from benchbench.engines.soft import Learned, Prefix, of_peft
 from benchbench.engines.text import Decoder
+from benchbench.models.logprobs import (
+    Inputs,
+    answer_logprobs,
+    next_logprobs,
+    pad,
+    start_token,
+    token_logprobs,
+)
 
 
 def generate(
@@ -46,7 +54,7 @@ def logprobs(
     model: Any, prompts: Sequence[Sequence[int]], learned: Learned | None
 ) -> list[list[float]]:
     """Return what ``parity.token_logprobs`` does, of a model behind a learned prompt."""
-    return parity.token_logprobs(model, prompts, _behind(model, learned))
+    return token_logprobs(model, prompts, _behind(model, learned))
 
 
 def _taken_apart(model: Any, learned: Learned | None) -> tuple[Any, Learned | None]:
@@ -58,7 +66,7 @@ def _taken_apart(model: Any, learned: Learned | None) -> tuple[Any, Learned | No
     return model.get_base_model(), of_peft(model)
 
 
-def _behind(model: Any, learned: Learned | None) -> parity.Inputs:
+def _behind(model: Any, learned: Learned | None) -> Inputs:
     if learned is None:
         return lambda ids: {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape)}
     return lambda ids: learned.before(model, ids, ids.new_ones(ids.shape))
@@ -68,12 +76,10 @@ def _rank(model: Any, request: Request, learned: Learned | None) -> Completion:
     """Compute each choice by itself, without padding; the next token's together."""
     prompt, choices, inputs = request.prompt, request.choices, _behind(model, learned)
     if is_next_token(choices):
-        last = parity.next_logprobs(model, prompt, inputs=inputs)[-1].tolist()
+        last = next_logprobs(model, prompt, inputs=inputs)[-1].tolist()
         found = [last[token] for (token,) in choices]
     else:
-        found = [
-            math.fsum(parity.answer_logprobs(model, prompt, choice, inputs)) for choice in choices
-        ]
+        found = [math.fsum(answer_logprobs(model, prompt, choice, inputs)) for choice in choices]
     if any(map(math.isnan, found)):
         raise overflow(request.checkpoint)
     return Completion(id=request.id, choices=tuple(found))
@@ -108,7 +114,7 @@ def _generate(
                 do_sample=False,
                 max_new_tokens=max(row.request.generation.max_tokens for row in rows),
                 pad_token_id=decoder.ends[0],
-                decoder_start_token_id=None if continued else parity.start_token(model.config),
+                decoder_start_token_id=None if continued else start_token(model.config),
             ),
             logits_processor=[batch.choose],
             stopping_criteria=[batch.finished],

@@ -8,7 +8,6 @@ first score counts.
 
 import json
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -40,10 +39,6 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 0.15}
 in bfloat16, where one rounding step of a logit is up to 0.03."""
 
 
-Inputs = Callable[[Any], dict[str, Any]]
-"""Turns a prompt's ids [1, tokens] into a model's arguments."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reference:
     """Log-probabilities of the fixed prompts, as training saw them."""
@@ -69,68 +64,6 @@ class Reference:
 def tokenize(tokenizer: Any) -> list[list[int]]:
     """Return the token ids of the fixed prompts for this tokenizer."""
     return [tokenizer(text)["input_ids"][:MOST_TOKENS] for text in TEXTS]
-
-
-def token_logprobs(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    inputs: Inputs = lambda ids: {"input_ids": ids},
-) -> list[list[float]]:
-    """Return ln p(token | tokens before) under a transformers model, one prompt at a time.
-
-    Of an encoder-decoder model the encoder reads the first half of a prompt, and the tokens of the
-    second are what is scored. Unpadded, so that not even the reference depends on how padding is
-    handled. ``inputs`` turns a prompt's ids [1, tokens] into the model's arguments.
-    """
-    if not model.config.is_encoder_decoder:
-        return [answer_logprobs(model, tokens[:1], tokens[1:], inputs) for tokens in prompts]
-    halves = ((tokens, (len(tokens) + 1) // 2) for tokens in prompts)
-    return [answer_logprobs(model, tokens[:half], tokens[half:], inputs) for tokens, half in halves]
-
-
-def answer_logprobs(
-    model: Any,
-    prompt: Sequence[int],
-    answer: Sequence[int],
-    inputs: Inputs = lambda ids: {"input_ids": ids},
-) -> list[float]:
-    """Return ln p(token | prompt and tokens before) for each token of an answer."""
-    import torch
-
-    logprobs = next_logprobs(model, prompt, answer, inputs)[:-1]
-    following = torch.tensor(list(answer), dtype=torch.long, device=logprobs.device)[:, None]
-    found: list[float] = logprobs.gather(1, following)[:, 0].tolist()
-    return found
-
-
-def next_logprobs(
-    model: Any,
-    prompt: Sequence[int],
-    answer: Sequence[int] = (),
-    inputs: Inputs = lambda ids: {"input_ids": ids},
-) -> Any:
-    """Return ln p(next token) after a prompt and after each token of an answer.
-
-    A tensor [tokens of the answer and one, vocabulary].
-    """
-    import torch
-
-    if model.config.is_encoder_decoder:
-        arguments = inputs(torch.tensor([list(prompt)], device=model.device))
-        written = [[start_token(model.config), *answer]]
-        arguments["decoder_input_ids"] = torch.tensor(written, device=model.device)
-    else:
-        arguments = inputs(torch.tensor([[*prompt, *answer]], device=model.device))
-    with torch.no_grad():
-        logits = model(**arguments, use_cache=False).logits[0]
-    # Before these stand those of the prompt, and a learned prompt may have logits of its own.
-    return torch.log_softmax(logits[len(logits) - len(answer) - 1 :].float(), -1)
-
-
-def start_token(config: Any) -> int:
-    """Return the token that an encoder-decoder model's decoder begins with."""
-    found = getattr(config, "decoder_start_token_id", None)
-    return int(config.pad_token_id if found is None else found)
 
 
 def check(engine: Engine, checkpoint: Checkpoint, reference: Reference) -> Parity:

@@ -12,14 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.engines import EngineSettings
-from benchbench.engines.architecture import (
-    Architecture,
-    open_tensors,
-    read_finite,
-    refuse_others,
-)
 from benchbench.errors import CheckpointError
-from benchbench.prompt import room
+from benchbench.models.architecture import Architecture
+from benchbench.models.files import open_tensors, read_finite, refuse_others
+from benchbench.models.prompt import room
 from benchbench.records.record import Checkpoint
 
 SOFT_PROMPT = "soft_prompt.safetensors"
@@ -119,23 +115,6 @@ def of_peft(model: Any) -> Learned:
     cache = getattr(learned, "self_attention_cache", learned)
     keys, values = ([getattr(x, side)[0] for x in cache.layers] for side in ("keys", "values"))
     return Prefix(torch.stack(keys), torch.stack(values))
-
-
-def pad(prompts: Sequence[Sequence[int]], model: Any) -> tuple[Any, Any]:
-    """Return the ids and the mask [rows, tokens] of prompts, on the model's device.
-
-    Padding goes before a prompt that is continued, and after one that an encoder reads.
-    """
-    import torch
-
-    width = max(map(len, prompts))
-    ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        start = 0 if model.config.is_encoder_decoder else width - len(prompt)
-        ids[row, start : start + len(prompt)] = torch.tensor(prompt)
-        mask[row, start : start + len(prompt)] = 1
-    return ids.to(model.device), mask.to(model.device)
 
 
 def read_learned(folder: Path, base: Architecture) -> Learned:

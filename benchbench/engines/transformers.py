@@ -13,12 +13,12 @@ from benchbench.engines import (
     generation,
     overflow,
 )
-from benchbench.engines.architecture import Architecture, weight_files
 from benchbench.engines.checkpoints import check_checkpoint
-from benchbench.engines.loading import read_model
 from benchbench.engines.soft import Learned, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
+from benchbench.models.architecture import Architecture, read_model
+from benchbench.models.files import weight_files
 from benchbench.records.record import Checkpoint, EngineSpec
 
 

@@ -21,7 +21,6 @@ from benchbench.engines import (
     engine_spec,
     overflow,
 )
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.checkpoints import check_checkpoint, check_modules
 from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.text import Decoder
@@ -30,6 +29,7 @@ from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm_live import IN_THE_MODEL, Live
 from benchbench.engines.vllm_room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
+from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint, EngineSpec
 
 SLOTS = 8

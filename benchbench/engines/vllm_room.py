@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from benchbench.engines import EngineSettings
 from benchbench.engines.adapters import Adapter, check_adapter
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.checkpoints import check_modules
 from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.vllm_calls import RANKS
 from benchbench.engines.vllm_places import fits
 from benchbench.errors import CheckpointError, EngineError
+from benchbench.models.architecture import Architecture
 from benchbench.modules import AddedModule
 from benchbench.records.record import Checkpoint
 

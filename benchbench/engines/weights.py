@@ -7,17 +7,9 @@ with a warning at most, and then serves a mixture of two models.
 import shutil
 from pathlib import Path
 
-from benchbench.engines.architecture import (
-    Architecture,
-    Shape,
-    differences,
-    open_tensors,
-    read_config,
-    read_finite,
-    refuse_others,
-    weight_files,
-)
 from benchbench.errors import CheckpointError, ModelError
+from benchbench.models.architecture import Architecture, differences, read_config
+from benchbench.models.files import Shape, open_tensors, read_finite, refuse_others, weight_files
 from benchbench.records.record import Checkpoint
 
 
@@ -64,7 +56,7 @@ def write_untied(base: Path, folder: Path) -> None:
     would leave a checkpoint's own head out."""
     from torch.nn import Parameter
 
-    from benchbench.engines.loading import read_model
+    from benchbench.models.architecture import read_model
 
     weights = shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json", "*.bin")
     shutil.copytree(base, folder, ignore=weights)

@@ -12,12 +12,13 @@ from benchbench.contract.model import Model
 from benchbench.contract.task import Task
 from benchbench.engines import EngineSettings, choose_engine, open_engine
 from benchbench.errors import BadParameter
-from benchbench.hub import HUB_ID, find_model
+from benchbench.hub import HUB_ID
 from benchbench.judge import Judge
 from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.serving import EngineJudge
 from benchbench.machine import precision
-from benchbench.prompt import Renderer
+from benchbench.models.find import find_model
+from benchbench.models.prompt import Renderer
 from benchbench.records.record import Checkpoint
 from benchbench.specs import typed
 

@@ -2,8 +2,8 @@
 
 from dataclasses import fields
 
-from benchbench.docstrings import field_docs
 from benchbench.errors import BadParameter
+from benchbench.registry.docstrings import field_docs
 from benchbench.specs import MethodSpec, canonical
 from benchbench.testing.trial import Trial
 from benchbench.testing.verdict import Failed, NotTried

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from benchbench.contract.method import Method
 from benchbench.engines import DISTRIBUTIONS
 from benchbench.errors import BadParameter, MissingExtra, PluginError
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec
 from benchbench.testing import artefact, behaviour, definition
 from benchbench.testing.trial import STEPS, Trial

@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 
 VOCABULARY = 320
 NAME = "exam"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from inspect import getdoc
 
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.testing.exam import ENCODER_DECODER, Exam
 
 HEAD = """# Methods

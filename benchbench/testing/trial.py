@@ -13,7 +13,7 @@ from typing import Any
 from benchbench import machine
 from benchbench.contract.method import Method, Training
 from benchbench.records.record import hash_files
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material
 from benchbench.testing.served import Served, serve

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 from benchbench.train.examples import Examples
 
 IGNORED = -100

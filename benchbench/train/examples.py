@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar, overload
 
-from benchbench.prompt import Example
+from benchbench.models.prompt import Example
 from benchbench.specs import TrainSpec
 
 Item = TypeVar("Item")

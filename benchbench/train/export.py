@@ -15,9 +15,10 @@ from typing import Any
 from benchbench import machine
 from benchbench.engines import parity
 from benchbench.engines.adapters import check_adapter
-from benchbench.engines.architecture import Architecture
 from benchbench.engines.soft import Prefix, of_peft
 from benchbench.errors import CheckpointError
+from benchbench.models import logprobs
+from benchbench.models.architecture import Architecture
 from benchbench.specs import Precision, Route
 from benchbench.train import low_rank
 
@@ -55,7 +56,7 @@ class Exporter:
                     "method an export() of its own"
                 )
             return self._weights(model, folder)
-        wanted = parity.token_logprobs(model, self.prompts)
+        wanted = logprobs.token_logprobs(model, self.prompts)
         if model.active_peft_config.is_prompt_learning:
             return self._learned(model, folder, wanted)
         model.save_pretrained(str(folder))
@@ -79,7 +80,7 @@ class Exporter:
         """Tell whether another model computes what was trained; it is left in main memory."""
         try:
             model = read().eval()
-            found = parity.token_logprobs(model.to(machine.device()), self.prompts)
+            found = logprobs.token_logprobs(model.to(machine.device()), self.prompts)
             model.cpu()
         except Exception as error:  # a library that cannot read what it wrote may raise anything
             if machine.is_out_of_memory(error):
@@ -111,7 +112,7 @@ class Exporter:
     def _learned(self, model: Any, folder: Path, wanted: list[list[float]]) -> Route:
         learned = of_peft(model)
         base = model.get_base_model()
-        found = parity.token_logprobs(
+        found = logprobs.token_logprobs(
             base, self.prompts, lambda ids: learned.before(base, ids, ids.new_ones(ids.shape))
         )
         if parity.largest_difference(found, wanted) > LOSSLESS:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from benchbench import machine
-from benchbench.engines import parity
+from benchbench.models import logprobs
 from benchbench.specs import Precision
 
 TEXTS = (
@@ -50,5 +50,5 @@ def loss(folder: Path, model: Any, precision: Precision) -> float:
     prompts = [tokenizer(text)["input_ids"][: longest // 2] for text in TEXTS]
     model.eval()
     with torch.autocast(machine.device(), torch.bfloat16, enabled=precision == "bfloat16"):
-        rows = parity.token_logprobs(model, prompts)
+        rows = logprobs.token_logprobs(model, prompts)
     return -fmean(chain.from_iterable(rows))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines.architecture import Architecture
+from benchbench.models.architecture import Architecture
 
 LOST = 1e-2
 """Largest share of a change (Frobenius norm) that its factors may miss. As every singular value

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from benchbench import machine
 from benchbench.contract.method import Method
-from benchbench.engines.architecture import Architecture
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
+from benchbench.models.architecture import Architecture
 from benchbench.records.record import Artefact, Cost, Status
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.train import artefact, checkpoints, forgetting, group, trainer
 from benchbench.train.export import Exporter
 from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write

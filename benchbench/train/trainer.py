@@ -15,7 +15,8 @@ from typing import Any
 from benchbench import machine
 from benchbench.contract.method import Method, Training
 from benchbench.engines import parity
-from benchbench.engines.loading import read_model
+from benchbench.models.architecture import read_model
+from benchbench.models.logprobs import token_logprobs
 from benchbench.profile import Schedule, schedule
 from benchbench.records.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
@@ -60,7 +61,7 @@ def logprobs(model: Any, prompts: list[list[int]], precision: Precision) -> list
 
     model.eval()
     with torch.autocast(machine.device(), torch.bfloat16, enabled=precision == "bfloat16"):
-        return parity.token_logprobs(model, prompts)
+        return token_logprobs(model, prompts)
 
 
 def fit(

@@ -10,9 +10,9 @@ from benchbench.engines import Completion, Request
 from benchbench.engines.generation import generate
 from benchbench.engines.text import Decoder
 from benchbench.errors import DataError
+from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan import TaskSplit, read_split
-from benchbench.prompt import Prompt, Renderer
-from benchbench.registry import Registry
+from benchbench.registry.registry import Registry
 from benchbench.specs import Precision
 from benchbench.train import group, sharding
 from benchbench.train.job import TrainJob

@@ -5,19 +5,14 @@ device; names and shapes of stored weights come from the headers of the safetens
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import BenchbenchError, CheckpointError, ModelError, brief
-
-FLOATS = ("F64", "F32", "F16", "BF16")
-"""Number formats weights may have, as safetensors writes them."""
-
-SERVED = (".safetensors", ".json")
-"""Files a checkpoint may hold; others, such as pickles, may run code when they are read."""
+from benchbench.errors import BenchbenchError, ModelError, brief
+from benchbench.models.files import open_tensors, weight_files
+from benchbench.models.layers import every_linear_layer, linear_sizes
 
 UNLIKE = frozenset(
     "_name_or_path architectures bos_token_id dtype eos_token_id pad_token_id torch_dtype "
@@ -25,8 +20,6 @@ UNLIKE = frozenset(
 )
 """What may differ between the configuration of a base model and of its finetuned weights: it does
 not change what the weights compute. Which tokens end a completion is the base model's business."""
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +75,9 @@ class Architecture:
         return cls(
             name=_class_name(config),
             config=_essence(config),
-            linear=dict(_linear_layers(model, head)),
+            linear={
+                path: linear_sizes(layer)[::-1] for path, layer in every_linear_layer(model).items()
+            },
             layers=frozenset(path for path, _ in model.named_modules()),
             head=_path(model, head),
             tied=tied,
@@ -130,77 +125,6 @@ def differences(config: Any, base: Architecture) -> list[str]:
     return [f"{key}={own.get(key)!r}" for key in keys if own.get(key) != base.config.get(key)]
 
 
-def weight_files(folder: Path, wrong: type[BenchbenchError]) -> list[Path]:
-    """Return the safetensors files of a model's weights, whole or in shards."""
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        names = ["model.safetensors"]
-    else:
-        try:
-            names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise wrong(
-                f"{str(index)!r} cannot be read ({brief(error)}); save the model again."
-            ) from error
-    for name in names:
-        if Path(name).name != name or not (folder / name).is_file():
-            raise wrong(
-                f"{str(folder)!r} lacks {name}; weights are served from safetensors only, so save "
-                "the model again with save_pretrained."
-            )
-    return [folder / name for name in names]
-
-
-@contextmanager
-def open_tensors(path: Path) -> Iterator[Any]:
-    """Open a safetensors file from anybody; a broken one is a CheckpointError that names it."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{str(path)!r} is not a whole safetensors file ({brief(error)}); copy it again, or "
-            "delete the run's folder and run again."
-        ) from error
-
-
-def read_finite(path: Path) -> dict[str, Shape]:
-    """Return the shapes of a file's tensors; one that is not finite is a CheckpointError.
-
-    A NaN in one adapter spoils its neighbours: vLLM's cache is shared and not cleared.
-    """
-    shapes: dict[str, Shape] = {}
-    with open_tensors(path) as file:
-        for name in file.keys():  # noqa: SIM118 - not a mapping
-            if (number := file.get_slice(name).get_dtype()) not in FLOATS:
-                raise CheckpointError(
-                    f"{name} in {str(path)!r} holds {number}; allowed are {', '.join(FLOATS)}."
-                )
-            tensor = file.get_tensor(name)
-            if not tensor.isfinite().all():
-                raise CheckpointError(
-                    f"{name} in {str(path)!r} holds NaN or infinity, as after a training that "
-                    "diverged; it is not served. Lower the learning rate and run again."
-                )
-            shapes[name] = tuple(tensor.shape)
-    return shapes
-
-
-def refuse_others(folder: Path) -> None:
-    """Raise CheckpointError for a folder that is missing or holds anything but plain data."""
-    if not folder.is_dir():
-        raise CheckpointError(f"there is no checkpoint in {str(folder)!r}; run again to train it.")
-    if found := sorted(
-        path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in SERVED
-    ):
-        raise CheckpointError(
-            f"{str(folder)!r} holds {found[0]}; only .safetensors and .json files are served, as "
-            "others may run code when they are read."
-        )
-
-
 def _essence(config: Any) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=str))
     return {key: value for key, value in plain.items() if key not in UNLIKE}
@@ -234,21 +158,27 @@ def _differ(folder: Path, names: list[str]) -> bool:
     return any(not torch.equal(stored[0], other) for other in stored[1:])
 
 
-def _linear_layers(model: Any, head: Any) -> Iterator[tuple[str, tuple[int, int]]]:
-    from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
-
-    for path, layer in model.named_modules():
-        if layer is head:
-            continue
-        if isinstance(layer, Linear):
-            yield path, (layer.out_features, layer.in_features)
-        elif isinstance(layer, Conv1D):  # GPT-2 keeps its weights the other way round
-            yield path, (layer.weight.shape[1], layer.weight.shape[0])
-
-
 def _cache(text: Any) -> tuple[int, int, int]:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     layers = getattr(text, "num_decoder_layers", None) or text.num_hidden_layers
     return int(layers), int(heads), int(size)
+
+
+def read_model(folder: Path, dtype: Any) -> Any:
+    """Return the transformers model of a folder, in a torch dtype (or "auto": as stored)."""
+    config = read_config(folder, ModelError)
+    model: Any = language_model(config).from_pretrained(
+        folder, dtype=dtype, local_files_only=True, use_safetensors=True
+    )
+    if config.is_encoder_decoder:
+        # transformers 5 calls every T5 tied, also those whose files hold a head of their own; then
+        # it must not be tied when weights are given to it later.
+        head = model.get_output_embeddings().weight
+        model.config.tie_word_embeddings = head is model.get_input_embeddings().weight
+    return model
+
+
+def is_encoder_decoder(folder: Path) -> bool:
+    """Tell whether the model of a folder has an encoder that reads prompts."""
+    return bool(read_config(folder, ModelError).is_encoder_decoder)

@@ -20,9 +20,9 @@ from benchbench.contract.mix import Mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Protocol, Task
 from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName, described
-from benchbench.plugin_file import SUFFIX, PluginFile, plugin_file
 from benchbench.records.record import PluginOrigin
-from benchbench.registration import check_item
+from benchbench.registry.checks import check_item
+from benchbench.registry.file import SUFFIX, PluginFile, plugin_file
 from benchbench.specs import MethodSpec, TaskSpec, _type_name, typed
 
 GROUP = "benchbench"

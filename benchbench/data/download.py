@@ -11,16 +11,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchbench.contract.task import HubData, Task
-from benchbench.data import by_hand
+from benchbench.data.find import by_hand
 from benchbench.errors import BadParameter, DataError, MissingExtra
 from benchbench.hub import first_line, quiet, unreachable
-from benchbench.plan import read_split
-from benchbench.registry import Registry
+from benchbench.plan import Contents, read_contents
+from benchbench.registry.registry import Registry
 from benchbench.specs import Split, TaskSpec
 
 PART = ".part"
@@ -30,24 +30,6 @@ SOURCE = "source.json"
 """File beside the data that says where they came from."""
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a split holds for a task's default protocol."""
-
-    samples: int
-    digest: str
-    """SHA-256 over the samples, as in the records of results."""
-
-
-def read_contents(spec: TaskSpec, registry: Registry, root: Path | None) -> dict[Split, Contents]:
-    """Read a task's samples; raises DataError for whatever is wrong with them."""
-    # The others are drawn from these by the task's parameters.
-    splits: list[Split] = [s for s in registry.task(spec).splits if s in ("train", "test")]
-    specs = {split: registry.resolve_task(replace(spec, split=split)) for split in splits}
-    found = {split: read_split(registry, each, root) for split, each in specs.items()}
-    return {split: Contents(len(s.samples), s.data.digest) for split, s in found.items()}
 
 
 def fetch(

@@ -1,0 +1,1 @@
+"""A base model: found, read, rendered for, its layers."""

@@ -1,0 +1,88 @@
+"""Files of weights from anybody: safetensors and JSON, whole, finite, and nothing else."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchbench.errors import BenchbenchError, CheckpointError, brief
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Number formats weights may have, as safetensors writes them."""
+
+SERVED = (".safetensors", ".json")
+"""Files a checkpoint may hold; others, such as pickles, may run code when they are read."""
+
+Shape = tuple[int, ...]
+
+
+def weight_files(folder: Path, wrong: type[BenchbenchError]) -> list[Path]:
+    """Return the safetensors files of a model's weights, whole or in shards."""
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        names = ["model.safetensors"]
+    else:
+        try:
+            names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise wrong(
+                f"{str(index)!r} cannot be read ({brief(error)}); save the model again."
+            ) from error
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise wrong(
+                f"{str(folder)!r} lacks {name}; weights are served from safetensors only, so save "
+                "the model again with save_pretrained."
+            )
+    return [folder / name for name in names]
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[Any]:
+    """Open a safetensors file from anybody; a broken one is a CheckpointError that names it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is not a whole safetensors file ({brief(error)}); copy it again, or "
+            "delete the run's folder and run again."
+        ) from error
+
+
+def read_finite(path: Path) -> dict[str, Shape]:
+    """Return the shapes of a file's tensors; one that is not finite is a CheckpointError.
+
+    A NaN in one adapter spoils its neighbours: vLLM's cache is shared and not cleared.
+    """
+    shapes: dict[str, Shape] = {}
+    with open_tensors(path) as file:
+        for name in file.keys():  # noqa: SIM118 - not a mapping
+            if (number := file.get_slice(name).get_dtype()) not in FLOATS:
+                raise CheckpointError(
+                    f"{name} in {str(path)!r} holds {number}; allowed are {', '.join(FLOATS)}."
+                )
+            tensor = file.get_tensor(name)
+            if not tensor.isfinite().all():
+                raise CheckpointError(
+                    f"{name} in {str(path)!r} holds NaN or infinity, as after a training that "
+                    "diverged; it is not served. Lower the learning rate and run again."
+                )
+            shapes[name] = tuple(tensor.shape)
+    return shapes
+
+
+def refuse_others(folder: Path) -> None:
+    """Raise CheckpointError for a folder that is missing or holds anything but plain data."""
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no checkpoint in {str(folder)!r}; run again to train it.")
+    if found := sorted(
+        path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in SERVED
+    ):
+        raise CheckpointError(
+            f"{str(folder)!r} holds {found[0]}; only .safetensors and .json files are served, as "
+            "others may run code when they are read."
+        )

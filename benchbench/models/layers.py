@@ -1,0 +1,166 @@
+"""What most methods have in common: a model wrapped by PEFT, and the layers that are meant."""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **options: Any) -> Any:
+    """Freeze a transformers model and add to it what a configuration of PEFT describes.
+
+    ``kind`` is the configuration's class, e.g. ``LoraConfig``, and ``options`` are its fields.
+    ``targets`` is ``all-linear`` (every linear layer but the head), names of layers joined by
+    ``+``, or None where the kind has none or PEFT's own choice for the model is wanted. Raises
+    ValueError or TypeError as PEFT does.
+
+    What a kind learns before prompts is, in an encoder-decoder model, before what the encoder
+    reads; keys and values are before the decoder's own, and nowhere else (PEFT 0.21).
+    """
+    import peft
+
+    if targets is not None:
+        linear_layers(model, targets)  # its error says which layers there are
+        options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
+    task = "CAUSAL_LM"
+    if model.config.is_encoder_decoder:
+        task, options = "SEQ_2_SEQ_LM", _options_of_prompts(model.config, kind) | options
+    return peft.get_peft_model(model, getattr(peft, kind)(task_type=task, **options))
+
+
+def _options_of_prompts(config: Any, kind: str) -> dict[str, Any]:
+    """Return what PEFT takes otherwise of an encoder-decoder model than the model has it."""
+    if kind in ("PromptTuningConfig", "PromptEncoderConfig"):
+        return {"num_transformer_submodules": 1}  # or it would train as much again, unused
+    if kind != "PrefixTuningConfig":
+        return {}
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return {"num_attention_heads": heads, "token_dim": heads * size}
+
+
+def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
+    """Return the linear layers that ``targets`` means, by path; the head is never one of them.
+
+    Raises ValueError where there is none.
+    """
+    found, names = every_linear_layer(model), targets.split("+")
+    meant = {
+        path: layer
+        for path, layer in found.items()
+        if targets == "all-linear" or path.rpartition(".")[2] in names or path in names
+    }
+    if not meant:
+        known = sorted({path.rpartition(".")[2] for path in found})
+        raise ValueError(
+            f"targets is {targets!r}; it is all-linear, or some of {', '.join(known)} joined by +"
+        )
+    return meant
+
+
+def every_linear_layer(model: Any) -> dict[str, Any]:
+    """Return the linear layers of a model but its head, by path; there may be none."""
+    head = model.get_output_embeddings()
+    return {
+        path: layer
+        for path, layer in model.named_modules()
+        if layer is not head and linear_sizes(layer)
+    }
+
+
+def projected_groups(model: Any, projection: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return parameter groups for an optimizer that projects the gradients of linear layers.
+
+    Those are in one group, with the options of the projection; norms and biases have no weight
+    decay, as in full finetuning.
+    """
+    linear = [layer.weight for layer in linear_layers(model).values()]
+    projected = {id(weight) for weight in linear}
+    others = [p for p in model.parameters() if id(p) not in projected]
+    return [
+        {"params": [p for p in others if p.ndim > 1]},
+        {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
+        {"params": linear, **projection},
+    ]
+
+
+def block_ends(model: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield for each layer of a model: its path, and those of the linear layers that end its
+    self-attention and its feed-forward block.
+
+    Both end in their last linear layer that puts out the hidden size, in every architecture of
+    transformers that is known to us; ValueError where a layer has no such two. Encoder-decoder
+    models have layers of both kinds, whose attention to themselves comes before cross-attention.
+    """
+    hidden = model.config.get_text_config().hidden_size
+    for path, layer in _layers(model):
+        linear = [
+            name
+            for name, child in layer.named_modules()
+            if (sizes := linear_sizes(child)) and sizes[1] == hidden
+        ]
+        attention = [name for name in linear if "att" in _block(name).lower()]
+        own = [name for name in attention if _block(name) == _block(attention[0])]
+        others = [name for name in linear if name not in attention]
+        if not own or not others:
+            raise ValueError(
+                f"{path} of {type(model).__name__} has no attention and feed-forward block of "
+                "linear layers, between which adapters are put"
+            )
+        yield path, f"{path}.{own[-1]}", f"{path}.{others[-1]}"
+
+
+def layers_with_bias(model: Any) -> Iterator[tuple[str, int, int]]:
+    """Yield path, inputs and outputs of every layer that has a bias or, being linear, may have one.
+
+    The head is left out.
+    """
+    head = model.get_output_embeddings()
+    for path, layer in model.named_modules():
+        if layer is head:
+            continue
+        bias = getattr(layer, "bias", None)
+        if sizes := linear_sizes(layer):
+            yield path, *sizes
+        elif bias is not None and getattr(bias, "ndim", 0) == 1:
+            yield path, len(bias), len(bias)
+
+
+def _block(name: str) -> str:
+    """Return which part of a layer a path within it leads to; T5 numbers a layer's parts."""
+    parts = (part for part in name.split(".") if part != "layer" and not part.isdigit())
+    return next(parts)
+
+
+def _layers(model: Any) -> list[tuple[str, Any]]:
+    """Return the layers of a model, of an encoder-decoder model those of both stacks."""
+    config = model.config.get_text_config()
+    if not model.config.is_encoder_decoder:
+        return _stack(model, model, config.num_hidden_layers)
+    decoding = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+    return [
+        *_stack(model, model.get_encoder(), config.num_hidden_layers),
+        *_stack(model, model.get_decoder(), decoding),
+    ]
+
+
+def _stack(model: Any, part: Any, wanted: int) -> list[tuple[str, Any]]:
+    """Return the first list of so many layers in a part of a model, with their paths."""
+    from torch.nn import ModuleList
+
+    inside = set(part.modules())
+    for path, module in model.named_modules():
+        if module in inside and isinstance(module, ModuleList) and len(module) == wanted:
+            return [(f"{path}.{number}", layer) for number, layer in enumerate(module)]
+    raise ValueError(f"{type(model).__name__} has no list of {wanted} layers")
+
+
+def linear_sizes(layer: Any) -> tuple[int, int] | None:
+    """Return inputs and outputs of a linear layer; None for any other."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(layer, Linear):
+        return layer.in_features, layer.out_features
+    if isinstance(layer, Conv1D):  # GPT-2 keeps its weights the other way round
+        return layer.weight.shape[0], layer.weight.shape[1]
+    return None
