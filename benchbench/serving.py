@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 from benchbench import evaluate
 from benchbench.answers import Job
+from benchbench.checkpoints.parity import Reference, check
+from benchbench.checkpoints.weights import base_for
 from benchbench.engines import Engine, EngineSettings, open_engine
-from benchbench.engines.parity import Reference, check
-from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.machine import reset_peak
 from benchbench.plan import Plan

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import peft_model
-from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.checkpoints.learned import Prefix, SoftPrompt
+from benchbench.checkpoints.modules import CHILD, AddedModule, attach, save
 from benchbench.models.architecture import Architecture, read_model
-from benchbench.modules import CHILD, AddedModule, attach, save
 from benchbench.records.record import Checkpoint
 from benchbench.records.store import hash_folder
 

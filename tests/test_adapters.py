@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbench.engines.adapters import check_adapter
-from benchbench.engines.weights import check_weights
+from benchbench.checkpoints.lora import check_adapter
+from benchbench.checkpoints.weights import check_weights
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from tests.checkpoints import change_config, change_tensor, full, lora

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.engines.checkpoints import check_checkpoint
-from benchbench.engines.soft import Prefix, SoftPrompt
+from benchbench.checkpoints.check import check_checkpoint
+from benchbench.checkpoints.learned import Prefix, SoftPrompt
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint

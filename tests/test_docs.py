@@ -36,7 +36,7 @@ def test_every_hook_is_documented_with_its_signature() -> None:
         returned = inspect.signature(hook).return_annotation
         text = str(returned).replace("collections.abc.", "")
         for kind in ("method.Method", "model.Model", "task.Task", "mix.Mix"):
-            text = text.replace(f"benchbench.{kind}", kind.split(".")[1])
+            text = text.replace(f"benchbench.contract.{kind}", kind.split(".")[1])
         assert f"### `{name}() -> {text}`\n\n{inspect.getdoc(hook)}" in CONTRIBUTING
 
 

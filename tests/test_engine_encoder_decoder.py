@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchbench.checkpoints.learned import SoftPrompt, check_length
 from benchbench.contract.model import Model
 from benchbench.contract.task import Generation
 from benchbench.engines import (
@@ -17,7 +18,6 @@ from benchbench.engines import (
     choose_engine,
     open_engine,
 )
-from benchbench.engines.soft import SoftPrompt, check_length
 from benchbench.errors import BadParameter, CheckpointError
 from benchbench.models import logprobs
 from benchbench.models.architecture import Architecture, read_model

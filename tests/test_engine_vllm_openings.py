@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from benchbench.checkpoints.modules import AddedModule
 from benchbench.engines import Engine
 from benchbench.engines.vllm_calls import Vllm
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.models.architecture import Architecture
 from benchbench.models.layers import block_ends
-from benchbench.modules import AddedModule
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_tokenizer

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchbench.engines import EngineSettings, open_engine, parity
-from benchbench.engines.weights import has_own_head, write_untied
+from benchbench.checkpoints import parity
+from benchbench.checkpoints.export import Exporter, has_parameters_of, is_tied
+from benchbench.checkpoints.weights import has_own_head, write_untied
+from benchbench.engines import EngineSettings, open_engine
 from benchbench.models import logprobs
 from benchbench.models.architecture import Architecture
-from benchbench.train.export import Exporter, has_parameters_of, is_tied
 from tests import checkpoints
 
 # PEFT warns of much that is tested here: tied heads, layers it does not know, merges it refuses.

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from benchbench import peft_model
+from benchbench.checkpoints import parity
+from benchbench.checkpoints.learned import Prefix, SoftPrompt, of_peft
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion, Request, parity
+from benchbench.engines import Completion, Request
 from benchbench.engines.generation import generate
-from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointOverflow
 from benchbench.models import logprobs

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.train.low_rank import factor
+from benchbench.checkpoints.low_rank import factor
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec, modules
-from benchbench.engines.parity import TOLERANCE, Reference, largest_difference
-from benchbench.engines.soft import read_learned
+from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec
+from benchbench.checkpoints import modules
+from benchbench.checkpoints.learned import read_learned
+from benchbench.checkpoints.parity import TOLERANCE, Reference, largest_difference
 from benchbench.models.architecture import Architecture
 from benchbench.models.logprobs import token_logprobs
 from benchbench.models.prompt import Example

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchbench import MethodSpec, Training, Unsuited
-from benchbench.engines import parity
-from benchbench.engines.soft import Prefix, SoftPrompt, of_peft
+from benchbench.checkpoints import parity
+from benchbench.checkpoints.learned import Prefix, SoftPrompt, of_peft
 from benchbench.models import logprobs
 from benchbench.models.architecture import language_model, read_model
 from benchbench.models.prompt import Example

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from benchbench import modules
+from benchbench.checkpoints import modules
+from benchbench.checkpoints.modules import AddedModule
 from benchbench.models import layers
 from benchbench.models.architecture import Architecture
-from benchbench.modules import AddedModule
 from tests import checkpoints
 from tests.test_export import read
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.engines.parity import (
+from benchbench.checkpoints.parity import (
     MOST_TOKENS,
     TEXTS,
     Reference,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.engines.parity import Reference, largest_difference
+from benchbench.checkpoints.parity import Reference, largest_difference
 from benchbench.models.logprobs import token_logprobs
 from benchbench.records.store import hash_folder
 from benchbench.train import checkpoints, process, trainer

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchbench.engines.parity import Reference, largest_difference
+from benchbench.checkpoints.parity import Reference, largest_difference
 from benchbench.models.logprobs import token_logprobs
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec, TaskSpec
+from benchbench.checkpoints.parity import Reference
 from benchbench.engines import Request
-from benchbench.engines.parity import Reference
 from benchbench.errors import CheckpointOverflow
 from benchbench.plan import Grid
 from benchbench.records.record import Artefact, Cost

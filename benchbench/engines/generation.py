@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from benchbench.checkpoints.learned import Learned, Prefix, of_peft
 from benchbench.engines import Completion, Request, is_next_token, overflow, samples
 from benchbench.engines.rows import Row, Rows
-from benchbench.engines.soft import Learned, Prefix, of_peft
 from benchbench.engines.text import Decoder
 from benchbench.models.logprobs import (
     Inputs,

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchbench import machine, modules
+from benchbench import machine
+from benchbench.checkpoints import modules
+from benchbench.checkpoints.check import check_checkpoint
+from benchbench.checkpoints.learned import Learned, check_length, read_learned
 from benchbench.engines import (
     Completion,
     EngineSettings,
@@ -13,8 +16,6 @@ from benchbench.engines import (
     generation,
     overflow,
 )
-from benchbench.engines.checkpoints import check_checkpoint
-from benchbench.engines.soft import Learned, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
 from benchbench.models.architecture import Architecture, read_model

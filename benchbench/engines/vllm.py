@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from benchbench import machine
+from benchbench.checkpoints.check import check_checkpoint, check_modules
+from benchbench.checkpoints.learned import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.contract.task import Generation
 from benchbench.engines import (
     Completion,
@@ -21,8 +23,6 @@ from benchbench.engines import (
     engine_spec,
     overflow,
 )
-from benchbench.engines.checkpoints import check_checkpoint, check_modules
-from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm_calls import Vllm, prompt_of
 from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchbench.checkpoints.modules import AddedModule
 from benchbench.engines.vllm_places import ADDITIONAL
-from benchbench.modules import AddedModule
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM allows as max_lora_rank; an adapter of any rank up to it is right."""

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchbench import modules
-from benchbench.engines.soft import PREFIX
-from benchbench.modules import AddedModule
+from benchbench.checkpoints import modules
+from benchbench.checkpoints.learned import PREFIX
+from benchbench.checkpoints.modules import AddedModule
 
 ADDITIONAL = "benchbench"
 """Key of what places are made for, in vLLM's ``additional_config``: it counts in the key under

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from benchbench.checkpoints.check import check_modules
+from benchbench.checkpoints.learned import Learned, Prefix, SoftPrompt, check_length, read_learned
+from benchbench.checkpoints.lora import Adapter, check_adapter
+from benchbench.checkpoints.modules import AddedModule
 from benchbench.engines import EngineSettings
-from benchbench.engines.adapters import Adapter, check_adapter
-from benchbench.engines.checkpoints import check_modules
-from benchbench.engines.soft import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.engines.vllm_calls import RANKS
 from benchbench.engines.vllm_places import fits
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.models.architecture import Architecture
-from benchbench.modules import AddedModule
 from benchbench.records.record import Checkpoint
 
 LEAST_KEPT = 64

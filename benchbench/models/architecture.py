@@ -12,7 +12,7 @@ from typing import Any
 
 from benchbench.errors import BenchbenchError, ModelError, brief
 from benchbench.models.files import open_tensors, weight_files
-from benchbench.models.layers import every_linear_layer, linear_sizes
+from benchbench.models.layers import linear_sizes
 
 UNLIKE = frozenset(
     "_name_or_path architectures bos_token_id dtype eos_token_id pad_token_id torch_dtype "
@@ -75,9 +75,7 @@ class Architecture:
         return cls(
             name=_class_name(config),
             config=_essence(config),
-            linear={
-                path: linear_sizes(layer)[::-1] for path, layer in every_linear_layer(model).items()
-            },
+            linear={path: (out, into) for path, (into, out) in linear_sizes(model).items()},
             layers=frozenset(path for path, _ in model.named_modules()),
             head=_path(model, head),
             tied=tied,

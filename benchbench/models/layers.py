@@ -43,10 +43,10 @@ def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
 
     Raises ValueError where there is none.
     """
-    found, names = every_linear_layer(model), targets.split("+")
+    found, names = linear_sizes(model), targets.split("+")
     meant = {
-        path: layer
-        for path, layer in found.items()
+        path: model.get_submodule(path)
+        for path in found
         if targets == "all-linear" or path.rpartition(".")[2] in names or path in names
     }
     if not meant:
@@ -57,13 +57,13 @@ def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
     return meant
 
 
-def every_linear_layer(model: Any) -> dict[str, Any]:
-    """Return the linear layers of a model but its head, by path; there may be none."""
+def linear_sizes(model: Any) -> dict[str, tuple[int, int]]:
+    """Return inputs and outputs of a model's linear layers by path, its head left out."""
     head = model.get_output_embeddings()
     return {
-        path: layer
+        path: sizes
         for path, layer in model.named_modules()
-        if layer is not head and linear_sizes(layer)
+        if layer is not head and (sizes := _sizes(layer))
     }
 
 
@@ -96,7 +96,7 @@ def block_ends(model: Any) -> Iterator[tuple[str, str, str]]:
         linear = [
             name
             for name, child in layer.named_modules()
-            if (sizes := linear_sizes(child)) and sizes[1] == hidden
+            if (sizes := _sizes(child)) and sizes[1] == hidden
         ]
         attention = [name for name in linear if "att" in _block(name).lower()]
         own = [name for name in attention if _block(name) == _block(attention[0])]
@@ -119,7 +119,7 @@ def layers_with_bias(model: Any) -> Iterator[tuple[str, int, int]]:
         if layer is head:
             continue
         bias = getattr(layer, "bias", None)
-        if sizes := linear_sizes(layer):
+        if sizes := _sizes(layer):
             yield path, *sizes
         elif bias is not None and getattr(bias, "ndim", 0) == 1:
             yield path, len(bias), len(bias)
@@ -154,7 +154,7 @@ def _stack(model: Any, part: Any, wanted: int) -> list[tuple[str, Any]]:
     raise ValueError(f"{type(model).__name__} has no list of {wanted} layers")
 
 
-def linear_sizes(layer: Any) -> tuple[int, int] | None:
+def _sizes(layer: Any) -> tuple[int, int] | None:
     """Return inputs and outputs of a linear layer; None for any other."""
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D

@@ -59,7 +59,7 @@ def adapts(trial: Trial) -> str:
 
 def starts_as_declared(trial: Trial) -> str:
     """Return how far the adapted, untrained model is from the base."""
-    from benchbench.engines import parity
+    from benchbench.checkpoints import parity
     from benchbench.train import trainer
 
     adapted, declared = trial.adapted, trial.method().identity

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from benchbench.checkpoints.parity import MOST_TOKENS, Reference, check
+from benchbench.checkpoints.weights import base_for
 from benchbench.contract.task import Generation
 from benchbench.engines import EngineSettings, Request, open_engine
-from benchbench.engines.parity import MOST_TOKENS, Reference, check
-from benchbench.engines.weights import base_for
 from benchbench.errors import CheckpointError
 from benchbench.records.record import Checkpoint, Parity
 from benchbench.testing.verdict import NotTried

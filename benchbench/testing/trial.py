@@ -79,7 +79,7 @@ class Trial:
     """What each engine served, by the engine's name."""
 
     def __post_init__(self) -> None:
-        from benchbench.engines import parity
+        from benchbench.checkpoints import parity
 
         self.write_base(self.base)
         write_examples(self.folder / "examples.safetensors", material.examples())

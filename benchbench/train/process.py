@@ -16,13 +16,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchbench import machine
+from benchbench.checkpoints import export
+from benchbench.checkpoints.export import Exporter
 from benchbench.contract.method import Method
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Artefact, Cost, Status
 from benchbench.registry.registry import Registry
-from benchbench.train import artefact, checkpoints, forgetting, group, trainer
-from benchbench.train.export import Exporter
+from benchbench.train import checkpoints, forgetting, group, trainer
 from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
 from benchbench.train.validation import Validation
@@ -82,9 +83,9 @@ def _untuned(job: TrainJob, report: Report) -> Outcome:
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
     base = trainer.logprobs(model, prompts, job.spec.precision)
-    artefact.write_reference(job, prompts, base, base)
+    export.write_reference(job, prompts, base, base)
     cost = count_parameters(model.requires_grad_(False))
-    return _outcome(job, "done", "", cost, artefact.of_base(job.model))
+    return _outcome(job, "done", "", cost, export.of_base(job.model))
 
 
 def _trained(
@@ -105,7 +106,7 @@ def _trained(
     cost = fitted.cost
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
     trained = trainer.logprobs(fitted.model, prompts, precision)
-    artefact.write_reference(job, prompts, base, trained)
+    export.write_reference(job, prompts, base, trained)
     forgotten = forgetting.loss(job.model, fitted.model, precision) - remembered
     cost = replace(cost, forgetting=forgotten)
     exporter = Exporter(
@@ -114,7 +115,7 @@ def _trained(
         prompts=prompts,
         precision=precision,
     )
-    made = artefact.export(job, method, fitted.model, exporter)
+    made = export.export(job, method, fitted.model, exporter)
     return replace(
         _outcome(job, "done", "", cost, made),
         selection=fitted.selection,

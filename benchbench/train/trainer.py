@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
+from benchbench.checkpoints import parity
 from benchbench.contract.method import Method, Training
-from benchbench.engines import parity
 from benchbench.models.architecture import read_model
 from benchbench.models.logprobs import token_logprobs
 from benchbench.profile import Schedule, schedule

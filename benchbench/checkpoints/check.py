@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchbench import modules
-from benchbench.engines.adapters import check_adapter
-from benchbench.engines.soft import read_learned
-from benchbench.engines.weights import check_weights
+from benchbench.checkpoints import modules
+from benchbench.checkpoints.learned import read_learned
+from benchbench.checkpoints.lora import check_adapter
+from benchbench.checkpoints.weights import check_weights
 from benchbench.errors import CheckpointError, brief
 from benchbench.models.architecture import Architecture
 from benchbench.models.files import read_finite, refuse_others
