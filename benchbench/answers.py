@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchbench.contract.task import Task
-from benchbench.engines import Completion, Engine, Request
+from benchbench.engines.engine import Completion, Engine, Request
 from benchbench.errors import BenchbenchError, described
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan import TaskSplit

@@ -12,7 +12,7 @@ from typing import Any
 from benchbench import stats
 from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
 from benchbench.contract.task import Sample
-from benchbench.engines import Engine
+from benchbench.engines.engine import Engine
 from benchbench.machine import environment, memory_kind, peak_memory
 from benchbench.plan import TaskSplit
 from benchbench.records.record import GroupScore, Parity, Score, TaskResult, now

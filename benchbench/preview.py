@@ -6,7 +6,8 @@ from typing import Any
 
 from benchbench.answers import render
 from benchbench.contract.task import Generation
-from benchbench.engines import choose_engine, engine_spec
+from benchbench.engines.choice import choose_engine
+from benchbench.engines.engine import engine_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
 from benchbench.memory import estimate_all

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbench.answers import Job, render
-from benchbench.engines import choose_engine, engine_for, engine_spec
+from benchbench.engines.choice import choose_engine
+from benchbench.engines.engine import engine_for, engine_spec
 from benchbench.errors import StoreError
 from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
 from benchbench.judging import Unjudged, judge_all

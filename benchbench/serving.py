@@ -11,7 +11,8 @@ from benchbench import evaluate
 from benchbench.answers import Job
 from benchbench.checkpoints.parity import Reference, check
 from benchbench.checkpoints.weights import base_for
-from benchbench.engines import Engine, EngineSettings, open_engine
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import Engine, EngineSettings
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.machine import reset_peak
 from benchbench.plan import Plan

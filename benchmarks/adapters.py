@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.task import Generation
-from benchbench.engines import EngineSettings, Request, open_engine
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import EngineSettings, Request
 from benchbench.records.record import Checkpoint
 from benchbench.records.store import hash_folder
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion, Engine, EngineSettings, Request, open_engine
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
 from benchbench.records.record import Checkpoint
 
 GREEDY = Generation(max_tokens=16)

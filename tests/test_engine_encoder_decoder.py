@@ -10,14 +10,8 @@ import torch
 from benchbench.checkpoints.learned import SoftPrompt, check_length
 from benchbench.contract.model import Model
 from benchbench.contract.task import Generation
-from benchbench.engines import (
-    Completion,
-    Engine,
-    EngineSettings,
-    Request,
-    choose_engine,
-    open_engine,
-)
+from benchbench.engines.choice import choose_engine, open_engine
+from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
 from benchbench.errors import BadParameter, CheckpointError
 from benchbench.models import logprobs
 from benchbench.models.architecture import Architecture, read_model

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.contract.task import Generation
-from benchbench.engines import Request
-from benchbench.engines.vllm import BLOCK
+from benchbench.engines.engine import Request
+from benchbench.engines.vllm.engine import BLOCK
 from benchbench.errors import CheckpointOverflow, EngineError
 from tests import checkpoints
 from tests.served import GREEDY, World, opened, settings_of

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion, Engine, EngineSettings, Request, open_engine
-from benchbench.engines.rows import Row
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
+from benchbench.engines.transformers.rows import Row
 from benchbench.errors import CheckpointError, CheckpointOverflow
 from benchbench.records.record import Checkpoint
 from tests import checkpoints

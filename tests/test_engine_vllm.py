@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion, Engine, Request
+from benchbench.engines.engine import Completion, Engine, Request
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError
 from tests import checkpoints
 from tests.conftest import write_model

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.checkpoints.modules import AddedModule
-from benchbench.engines import Engine
-from benchbench.engines.vllm_calls import Vllm
+from benchbench.engines.engine import Engine
+from benchbench.engines.vllm.calls import Vllm
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.models.architecture import Architecture
 from benchbench.models.layers import block_ends
@@ -62,7 +62,7 @@ def test_of_a_folders_own_defaults_only_its_ends_count(
 def test_more_adapters_than_slots_are_served_in_turns(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchbench.engines.vllm.SLOTS", 2)
+    monkeypatch.setattr("benchbench.engines.vllm.engine.SLOTS", 2)
     ranks = {"a": 1, "b": 8, "c": 3, "d": 16, "e": 5}
     made = [
         checkpoints.lora(tmp_path / name, tiny_model, rank=rank, seed=rank)
@@ -209,7 +209,7 @@ def test_a_compiled_model_serves_what_is_put_into_it(
     """As on GPUs: what is traced once must see each checkpoint, and none of the one before."""
     monkeypatch.setenv("VLLM_CPU_CI_ENV", "1")  # traces the model, and leaves out the C++ compiler
     monkeypatch.setattr(
-        "benchbench.engines.vllm.Vllm",
+        "benchbench.engines.vllm.engine.Vllm",
         lambda options, **places: Vllm(dict(options) | {"enforce_eager": False}, **places),
     )
     model = written(family, tmp_path / "model")

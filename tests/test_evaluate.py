@@ -9,7 +9,7 @@ import pytest
 
 from benchbench import Data, Sample, Task, machine
 from benchbench.answers import Job, render
-from benchbench.engines import Request
+from benchbench.engines.engine import Request
 from benchbench.errors import EngineError
 from benchbench.evaluate import evaluate, means_of
 from benchbench.leaderboard import rank

@@ -10,7 +10,8 @@ import pytest
 from benchbench.checkpoints import parity
 from benchbench.checkpoints.export import Exporter, has_parameters_of, is_tied
 from benchbench.checkpoints.weights import has_own_head, write_untied
-from benchbench.engines import EngineSettings, open_engine
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import EngineSettings
 from benchbench.models import logprobs
 from benchbench.models.architecture import Architecture
 from tests import checkpoints

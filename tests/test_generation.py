@@ -11,9 +11,9 @@ from benchbench import peft_model
 from benchbench.checkpoints import parity
 from benchbench.checkpoints.learned import Prefix, SoftPrompt, of_peft
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion, Request
-from benchbench.engines.generation import generate
+from benchbench.engines.engine import Completion, Request
 from benchbench.engines.text import Decoder
+from benchbench.engines.transformers.generation import generate
 from benchbench.errors import CheckpointOverflow
 from benchbench.models import logprobs
 from benchbench.models.architecture import read_model

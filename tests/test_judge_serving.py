@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from benchbench import Message
-from benchbench.engines import Completion, Request
+from benchbench.engines.engine import Completion, Request
 from benchbench.judge import compare
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.kept import Kept

@@ -13,7 +13,7 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.cli.boards import page
 from benchbench.cli.reporting import print_json, print_tables
 from benchbench.cli.tables import columns, score_rows
-from benchbench.engines import Request
+from benchbench.engines.engine import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judging import KEPT, judged_comparisons

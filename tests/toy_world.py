@@ -10,7 +10,7 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.checkpoints.parity import Reference
-from benchbench.engines import Request
+from benchbench.engines.engine import Request
 from benchbench.errors import CheckpointOverflow
 from benchbench.plan import Grid
 from benchbench.records.record import Artefact, Cost

@@ -23,7 +23,7 @@ from benchbench import (
     hookimpl,
 )
 from benchbench.contract import hookspecs
-from benchbench.engines import Completion, Request
+from benchbench.engines.engine import Completion, Request
 from benchbench.errors import CheckpointError
 from benchbench.records.record import (
     Artefact,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines import EngineSettings
+from benchbench.engines.engine import EngineSettings
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from benchbench.models.files import open_tensors, read_finite, refuse_others

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines import Engine
+from benchbench.engines.engine import Engine
 from benchbench.errors import StoreError
 from benchbench.records.record import Checkpoint, Parity
 from benchbench.specs import Precision

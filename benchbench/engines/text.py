@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.task import Generation
-from benchbench.engines import Completion
+from benchbench.engines.engine import Completion
 from benchbench.errors import ModelError
 
 

@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 
 from benchbench.contract.model import Model
 from benchbench.contract.task import Task
-from benchbench.engines import EngineSettings, choose_engine, open_engine
+from benchbench.engines.choice import choose_engine, open_engine
+from benchbench.engines.engine import EngineSettings
 from benchbench.errors import BadParameter
 from benchbench.hub import HUB_ID
 from benchbench.judge import Judge

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchbench.contract.task import Generation, Message
-from benchbench.engines import Engine, Request
+from benchbench.engines.engine import Engine, Request
 from benchbench.judge import Question
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.kept import Answer

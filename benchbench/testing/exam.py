@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from benchbench.contract.method import Method
-from benchbench.engines import DISTRIBUTIONS
+from benchbench.engines.engine import DISTRIBUTIONS
 from benchbench.errors import BadParameter, MissingExtra, PluginError
 from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from benchbench.checkpoints.parity import MOST_TOKENS, Reference, check
 from benchbench.checkpoints.weights import base_for
 from benchbench.contract.task import Generation
-from benchbench.engines import EngineSettings, Request, open_engine
+from benchbench.engines.choice import open_engine
+from benchbench.engines.engine import EngineSettings, Request
 from benchbench.errors import CheckpointError
 from benchbench.records.record import Checkpoint, Parity
 from benchbench.testing.verdict import NotTried

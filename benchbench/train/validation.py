@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from benchbench import machine
-from benchbench.engines import Completion, Request
-from benchbench.engines.generation import generate
+from benchbench.engines.engine import Completion, Request
 from benchbench.engines.text import Decoder
+from benchbench.engines.transformers.generation import generate
 from benchbench.errors import DataError
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan import TaskSplit, read_split

@@ -8,9 +8,9 @@ from benchbench.checkpoints.check import check_modules
 from benchbench.checkpoints.learned import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.checkpoints.lora import Adapter, check_adapter
 from benchbench.checkpoints.modules import AddedModule
-from benchbench.engines import EngineSettings
-from benchbench.engines.vllm_calls import RANKS
-from benchbench.engines.vllm_places import fits
+from benchbench.engines.engine import EngineSettings
+from benchbench.engines.vllm.calls import RANKS
+from benchbench.engines.vllm.places import fits
 from benchbench.errors import CheckpointError, EngineError
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
-from benchbench.engines.vllm_calls import Vllm
+from benchbench.engines.vllm.calls import Vllm
 from benchbench.records.record import Checkpoint
 
 LoadedAdapter = tuple[str, int, Path]

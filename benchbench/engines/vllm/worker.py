@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vllm.platforms import current_platform  # noqa: TID253 (who imports this has loaded vLLM)
 
 from benchbench.checkpoints.modules import AddedModule
-from benchbench.engines.vllm_places import ADDITIONAL, Places, attentions, locate
+from benchbench.engines.vllm.places import ADDITIONAL, Places, attentions, locate
 
 if TYPE_CHECKING or not current_platform.is_cpu():
     from vllm.v1.worker.gpu_worker import Worker

@@ -7,16 +7,16 @@ from benchbench import machine
 from benchbench.checkpoints import modules
 from benchbench.checkpoints.check import check_checkpoint
 from benchbench.checkpoints.learned import Learned, check_length, read_learned
-from benchbench.engines import (
+from benchbench.engines.engine import (
     Completion,
     EngineSettings,
     Request,
     check_requests,
     engine_spec,
-    generation,
     overflow,
 )
 from benchbench.engines.text import Decoder
+from benchbench.engines.transformers import generation
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
 from benchbench.models.architecture import Architecture, read_model
 from benchbench.models.files import weight_files

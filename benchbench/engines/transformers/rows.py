@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchbench.engines import Request
+from benchbench.engines.engine import Request
 from benchbench.engines.text import Decoder, first_stop
 
 NO_TEXT = "Invalid prefix encountered"

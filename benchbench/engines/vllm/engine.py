@@ -15,7 +15,7 @@ from benchbench import machine
 from benchbench.checkpoints.check import check_checkpoint, check_modules
 from benchbench.checkpoints.learned import Learned, Prefix, SoftPrompt, check_length, read_learned
 from benchbench.contract.task import Generation
-from benchbench.engines import (
+from benchbench.engines.engine import (
     Completion,
     EngineSettings,
     Request,
@@ -24,10 +24,10 @@ from benchbench.engines import (
     overflow,
 )
 from benchbench.engines.text import Decoder
-from benchbench.engines.vllm_calls import Vllm, prompt_of
-from benchbench.engines.vllm_exchange import Exchange, Question, has_nan, kind
-from benchbench.engines.vllm_live import IN_THE_MODEL, Live
-from benchbench.engines.vllm_room import Room, allowed_rank
+from benchbench.engines.vllm.calls import Vllm, prompt_of
+from benchbench.engines.vllm.exchange import Exchange, Question, has_nan, kind
+from benchbench.engines.vllm.live import IN_THE_MODEL, Live
+from benchbench.engines.vllm.room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint, EngineSpec

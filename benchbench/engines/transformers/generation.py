@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchbench.checkpoints.learned import Learned, Prefix, of_peft
-from benchbench.engines import Completion, Request, is_next_token, overflow, samples
-from benchbench.engines.rows import Row, Rows
+from benchbench.engines.engine import Completion, Request, is_next_token, overflow, samples
 from benchbench.engines.text import Decoder
+from benchbench.engines.transformers.rows import Row, Rows
 from benchbench.models.logprobs import (
     Inputs,
     answer_logprobs,

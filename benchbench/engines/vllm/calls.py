@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchbench.checkpoints.modules import AddedModule
-from benchbench.engines.vllm_places import ADDITIONAL
+from benchbench.engines.vllm.places import ADDITIONAL
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM allows as max_lora_rank; an adapter of any rank up to it is right."""
@@ -78,7 +78,7 @@ class Vllm:
             gc.freeze()
             try:
                 self._llm = LLM(
-                    worker_cls="benchbench.engines.vllm_worker.BenchbenchWorker",
+                    worker_cls="benchbench.engines.vllm.worker.BenchbenchWorker",
                     additional_config={
                         ADDITIONAL: {
                             "modules": [asdict(module) for module in added],

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchbench.engines import Completion, Request, is_next_token, samples
+from benchbench.engines.engine import Completion, Request, is_next_token, samples
 from benchbench.engines.text import Decoder
-from benchbench.engines.vllm_calls import Output
+from benchbench.engines.vllm.calls import Output
 
 Prompted = Callable[[Sequence[int]], Any]
 """Turns token ids into a prompt for vLLM, with what a checkpoint has learned before them."""

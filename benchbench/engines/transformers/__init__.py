@@ -1,0 +1,1 @@
+"""The reference engine: every method, encoder-decoder models, any machine."""
