@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from benchbench.contract.mix import SUFFIX
 from benchbench.errors import BoardError
-from benchbench.plan import Grid, make_plan
+from benchbench.plan.plan import Grid, make_plan
 from benchbench.records.record import TaskResult
 from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.errors import JudgeError, StoreError
-from benchbench.evaluate import means_of
+from benchbench.evaluate.results import means_of
 from benchbench.judge import Judge, Judgement, compare, comparison
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.kept import Kept
 from benchbench.judge.preferences import differences, length_adjusted_win_rate
-from benchbench.plan import TaskSplit, read_split
+from benchbench.plan.samples import TaskSplit, read_split
 from benchbench.records.record import (
     DATA_SET,
     REFERENCE,

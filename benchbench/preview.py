@@ -4,20 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchbench.answers import render
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import choose_engine
 from benchbench.engines.engine import engine_spec
+from benchbench.evaluate.jobs import render, result_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
-from benchbench.memory import estimate_all
 from benchbench.models.prompt import Prompt, Renderer
-from benchbench.plan import TaskSplit, make_plan, run_labels
+from benchbench.plan.plan import make_plan, run_labels
+from benchbench.plan.samples import TaskSplit
 from benchbench.records.record import EngineSpec, RunRecord
 from benchbench.records.store import Store
 from benchbench.registry.registry import Registry
-from benchbench.run import RunRequest, result_spec
+from benchbench.run import RunRequest
 from benchbench.specs import RunSpec, canonical
+from benchbench.train.memory import estimate_all
 
 TO_DO = "to do"
 IN_STORE = "in store"

@@ -8,26 +8,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchbench.answers import Job, render
 from benchbench.engines.choice import choose_engine
-from benchbench.engines.engine import engine_for, engine_spec
-from benchbench.errors import StoreError
+from benchbench.engines.engine import engine_spec
+from benchbench.evaluate.jobs import Refused, Wanted, _checkpoints, _jobs, result_spec
+from benchbench.evaluate.serving import serve
 from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
 from benchbench.judging import Unjudged, judge_all
 from benchbench.machine import precision
-from benchbench.models.prompt import Renderer
 from benchbench.neighbours import references
-from benchbench.plan import Grid, Plan, TaskSplit, make_plan
-from benchbench.records.record import Checkpoint, EngineSpec, ResultSpec, RunRecord, TaskResult
+from benchbench.plan.plan import Grid, Plan, make_plan
+from benchbench.records.record import EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Store, set_aside
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
-from benchbench.serving import Refused, serve
 from benchbench.specs import RunSpec, canonical
-from benchbench.training import Loaded, check_devices, train_missing
-
-Wanted = tuple[RunRecord, TaskSplit, ResultSpec]
-"""A run, a task, and the key of its result."""
+from benchbench.train.missing import Loaded, check_devices, train_missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,55 +248,3 @@ def _evaluate_missing(
     checkpoints, damaged = _checkpoints({record.run_id: record for record, _, _ in missing}, store)
     jobs = _jobs(missing, checkpoints, plan, registry)
     return damaged | (serve(plan, jobs, store, reporter) if jobs else {})
-
-
-def _checkpoints(
-    records: Mapping[str, RunRecord], store: Store
-) -> tuple[dict[str, Checkpoint], Refused]:
-    """Return the checkpoints by run id, and why others are not what was trained."""
-    found: dict[str, Checkpoint] = {}
-    damaged: Refused = {}
-    for run_id, record in records.items():
-        try:
-            found[run_id] = store.checkpoint(record)
-        except StoreError as error:
-            damaged[run_id] = str(error)
-    return found, damaged
-
-
-def _jobs(
-    missing: Sequence[Wanted],
-    checkpoints: Mapping[str, Checkpoint],
-    plan: Plan,
-    registry: Registry,
-) -> list[Job]:
-    servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
-    renderer = Renderer.of(plan.model.folder)
-    prompts = {
-        canonical(split.spec): render(split, renderer)
-        for split in plan.tests
-        if any(split is wanted for _, wanted, _ in servable)
-    }
-    return [
-        Job(
-            run=record,
-            checkpoint=checkpoints[record.run_id],
-            split=split,
-            prompts=prompts[canonical(split.spec)],
-            renderer=renderer,
-            spec=spec,
-            origin=registry.origins["task", split.spec.name],
-        )
-        for record, split, spec in servable
-    ]
-
-
-def result_spec(split: TaskSplit, engine: EngineSpec, record: RunRecord) -> ResultSpec:
-    """Say what a result of this run on this task depends on."""
-    artefact = record.artefact
-    return ResultSpec(
-        task=split.spec,
-        data=split.data,
-        engine=engine_for(artefact.route, engine) if artefact else engine,
-        checkpoint=artefact.sha256 if artefact else "",
-    )

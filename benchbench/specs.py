@@ -20,7 +20,7 @@ Split = Literal["train", "validation", "test", "in-task", "trained"]
 trained on, other instances of the same tasks (arXiv 2411.16775's traditional test), and the very
 same instances."""
 Profile = Literal["standard", "author-compat"]
-"""Named ways to train; ``benchbench.profile`` says what they do."""
+"""Named ways to train; ``benchbench.train.schedule`` says what they do."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ model FLOPs   per token 6 for each trained parameter and 4 for each frozen one t
               appendix B): not halved for causality, not counted twice for checkpointing
 ceiling       the largest of several products of two square matrices, in the same precision
 utilisation   model FLOPs a second over the ceiling (MFU)
-memory        the most at once, beside what benchbench.memory estimates
+memory        the most at once, beside what benchbench.train.memory estimates
 
 With --profile the kernels that take most time are shown. ``--shape tiny`` runs anywhere.
 """
@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
-from benchbench.memory import Shape, estimate
 from benchbench.registry.registry import Registry
 from benchbench.train import trainer
+from benchbench.train.memory import Shape, estimate
 
 from workload import (  # isort: skip
     SHAPES,

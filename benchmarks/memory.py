@@ -22,12 +22,12 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.machine import peak_memory, reset_peak
-from benchbench.memory import estimate, largest
 from benchbench.models.architecture import read_model
 from benchbench.models.find import find_model
 from benchbench.registry.registry import Registry
 from benchbench.train import trainer
 from benchbench.train.examples import read_examples
+from benchbench.train.memory import estimate, largest
 
 from workload import SHAPES, llama, new_job, random_examples, random_model, write_config  # isort: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, machine
 from benchbench.models.prompt import Example, Renderer
-from benchbench.plan import Grid, make_plan
+from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec
 from benchbench.train.examples import write_examples

@@ -6,7 +6,7 @@ import pytest
 from benchbench import MethodSpec, TaskSpec
 from benchbench.board import Membership, read_board
 from benchbench.errors import BoardError
-from benchbench.plan import make_plan
+from benchbench.plan.plan import make_plan
 from benchbench.records.record import TaskResult
 from tests import toys
 from tests.toys import result, run_record

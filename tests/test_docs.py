@@ -14,7 +14,7 @@ import pytest
 import benchbench
 from benchbench.board import read_board
 from benchbench.contract import hookspecs
-from benchbench.plan import SETTABLE
+from benchbench.plan.plan import SETTABLE
 from benchbench.records.record import Cost, TaskResult
 from benchbench.registry.registry import Registry
 from benchbench.specs import TrainSpec

@@ -16,7 +16,7 @@ from benchbench import Data, Generation, HubData, Protocol, Sample, Task, TaskSp
 from benchbench.data.download import fetch
 from benchbench.data.read import key, read_jsonl
 from benchbench.errors import BenchbenchError, MissingExtra
-from benchbench.plan import Contents, read_contents
+from benchbench.plan.samples import Contents, read_contents
 from benchbench.registry.registry import Registry
 from tests.toy_hub import COMMIT, OTHER, ToyHub, serve
 

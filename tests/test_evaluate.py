@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample, Task, machine
-from benchbench.answers import Job, render
 from benchbench.engines.engine import Request
 from benchbench.errors import EngineError
-from benchbench.evaluate import evaluate, means_of
+from benchbench.evaluate.jobs import Job, render
+from benchbench.evaluate.results import evaluate, means_of
 from benchbench.leaderboard import rank
 from benchbench.machine import peak_memory, reset_peak
 from benchbench.models.prompt import Prompt, Renderer
-from benchbench.plan import TaskSplit, read_split
+from benchbench.plan.samples import TaskSplit, read_split
 from benchbench.records.record import Checkpoint, ResultSpec, RunRecord, TaskResult
 from benchbench.records.store import Store
 from benchbench.specs import TaskSpec

@@ -11,7 +11,7 @@ import pytest
 
 from benchbench import TaskSpec
 from benchbench.data.download import inside, write_files
-from benchbench.plan import read_contents
+from benchbench.plan.samples import read_contents
 from benchbench.registry.registry import Registry
 
 REGISTRY = Registry.load()

@@ -81,7 +81,7 @@ def march(world: World, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> An
     registry = toys.registry(tiny_model, (Published, Alone))
 
     def go(request: RunRequest) -> tuple[Report, Says]:
-        from benchbench.plan import make_plan
+        from benchbench.plan.plan import make_plan
 
         plan = make_plan(request.grid, registry, None, "float32")
         for spec in plan.runs:

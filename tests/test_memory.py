@@ -9,11 +9,11 @@ import pytest
 
 from benchbench import Method, MethodSpec, TaskSpec, Training
 from benchbench.errors import ModelError
-from benchbench.memory import Estimate, Shape, estimate, estimate_all, largest
 from benchbench.models.architecture import read_model
 from benchbench.models.prompt import Example
-from benchbench.plan import Grid, make_plan
+from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
+from benchbench.train.memory import Estimate, Shape, estimate, estimate_all, largest
 from benchbench.train.recorder import count_parameters
 from tests import toys
 from tests.toy_jobs import TRAIN, some_examples

@@ -9,7 +9,7 @@ import benchbench_tasks
 from benchbench import Sample, TaskSpec
 from benchbench.contract.mix import Component, Mix, read_mix
 from benchbench.errors import BenchbenchError, DataError
-from benchbench.plan import Drawn, draw
+from benchbench.plan.samples import Drawn, draw
 from benchbench.registry.registry import Registry
 from benchbench.specs import canonical
 

@@ -7,7 +7,8 @@ import pytest
 from benchbench import Data, MethodSpec, Sample, Task, TaskSpec
 from benchbench.data.find import digest_samples
 from benchbench.errors import BadParameter, DataError, ModelError, UnknownName
-from benchbench.plan import Grid, Plan, make_plan, read_split
+from benchbench.plan.plan import Grid, Plan, make_plan
+from benchbench.plan.samples import read_split
 from benchbench.registry.registry import Registry
 from benchbench.specs import Split
 from tests import toys

@@ -7,9 +7,9 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.errors import BadParameter
-from benchbench.plan import Grid, make_plan
-from benchbench.profile import learns_padding, schedule
+from benchbench.plan.plan import Grid, make_plan
 from benchbench.specs import TrainSpec
+from benchbench.train.schedule import learns_padding, schedule
 from tests import toys
 from tests.toy_jobs import FULL, LORA, TRAIN, NewJob, done, examples, new_job
 

@@ -12,7 +12,7 @@ from benchbench import RunSpec
 from benchbench.cli import app
 from benchbench.cli.reproduction import command
 from benchbench.cli.running import grid_of_flags
-from benchbench.plan import make_plan
+from benchbench.plan.plan import make_plan
 from benchbench.records.record import JudgeSpec
 from benchbench.registry.registry import Registry
 from tests import toys

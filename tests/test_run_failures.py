@@ -87,7 +87,7 @@ def test_ctrl_c_in_a_training_leaves_no_record_and_the_same_command_goes_on(
             raise KeyboardInterrupt
         return train(job, progress)
 
-    monkeypatch.setattr("benchbench.training.train.train", interrupted)
+    monkeypatch.setattr("benchbench.train.missing.train.train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         march(request_, tiny_model)
     assert len(request_.store.runs()) == 2
@@ -98,7 +98,7 @@ def test_ctrl_c_in_a_training_leaves_no_record_and_the_same_command_goes_on(
         seen.append(job.work == kept.parent and kept.is_dir())
         return train(job, progress)
 
-    monkeypatch.setattr("benchbench.training.train.train", goes_on)
+    monkeypatch.setattr("benchbench.train.missing.train.train", goes_on)
     assert march(request_, tiny_model).ok
     assert world.trained == ["untuned 0", "part 1", "part 2", "whole 1", "whole 2"]
     assert seen == [True, False, False]  # what training had left by then was there to go on from

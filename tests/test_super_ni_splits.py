@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchbench import Data, TaskSpec
 from benchbench.errors import BadParameter, DataError
-from benchbench.plan import Grid, make_plan
+from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec
 from benchbench_tasks.super_ni import SuperNI

@@ -20,7 +20,7 @@ from benchbench.run import RunRequest
 from benchbench.train import launcher, trackers
 from benchbench.train.job import TrainJob
 from benchbench.train.launcher import train
-from benchbench.training import Loaded
+from benchbench.train.missing import Loaded
 from tests.test_cli import Command, command
 from tests.toy_jobs import LORA, NewJob, done, examples, new_job
 from tests.toy_world import Says, World, march, request_, world
@@ -125,7 +125,7 @@ def test_a_failure_is_told_on_screen(
             (job.work / trackers.FAILED).write_text("tracker fake failed\n")
         return world.train(job, progress)
 
-    monkeypatch.setattr("benchbench.training.train.train", train)
+    monkeypatch.setattr("benchbench.train.missing.train.train", train)
     says = Says()
     request = replace(request_, loaded=Loaded(trackers=("fake",)))
     assert march(request, tiny_model, says).ok

@@ -9,10 +9,10 @@ import pytest
 from benchbench.checkpoints.parity import Reference, largest_difference
 from benchbench.models.logprobs import token_logprobs
 from benchbench.records.store import hash_folder
-from benchbench.train import checkpoints, process, trainer
-from benchbench.train.checkpoints import WEIGHTS, latest_checkpoint
+from benchbench.train import process, resume, trainer
 from benchbench.train.examples import read_examples
 from benchbench.train.job import Progress
+from benchbench.train.resume import WEIGHTS, latest_checkpoint
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, losses, new_job, run, weights
 
 __all__ = ["examples", "new_job"]
@@ -189,10 +189,10 @@ def test_other_frozen_weights_begin_again(new_job: NewJob, monkeypatch: pytest.M
     """A checkpoint beside weights that are computed otherwise would train something else."""
     job = new_job("lora", LORA, epochs=8.0)
     done(job)
-    (job.work / checkpoints.FROZEN).write_text("of another machine")
+    (job.work / resume.FROZEN).write_text("of another machine")
     (job.work / "checkpoint-50").mkdir(exist_ok=True)
     model, _ = trainer.load(job)
-    assert checkpoints.same_start(job.work, model) is None
+    assert resume.same_start(job.work, model) is None
     assert not list(job.work.glob("checkpoint-*"))
 
 

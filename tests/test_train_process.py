@@ -103,7 +103,9 @@ def test_full_finetuning_survives_kills_and_interrupts_bit_by_bit(new_job: NewJo
 PARENT = """
 import sys
 from pathlib import Path
-from benchbench.train import TrainJob, job, train
+from benchbench.train import job
+from benchbench.train.job import TrainJob
+from benchbench.train.launcher import train
 train(job.read(Path(sys.argv[1]), TrainJob), lambda p: print(p.step, flush=True))
 """
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from benchbench import TaskSpec
-from benchbench.plan import read_split
+from benchbench.plan.samples import read_split
 from benchbench.records.record import Instability
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, ValidationSpec
 from benchbench.train import process, trainer
 from benchbench.train.job import TrainJob
-from benchbench.train.validation import Validation
+from benchbench.train.selection import Validation
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, new_job, run, weights
 
 __all__ = ["examples", "new_job"]

@@ -11,8 +11,8 @@ from benchbench.errors import BadParameter
 from benchbench.models.prompt import Example, Renderer
 from benchbench.records.record import PluginOrigin
 from benchbench.run import RunRequest, run
-from benchbench.train.examples import read_examples
-from benchbench.training import EXAMPLES, KEPT, Loaded, fill_answer
+from benchbench.train.examples import EXAMPLES, KEPT, fill_answer, read_examples
+from benchbench.train.missing import Loaded
 from tests import toys
 from tests.toy_world import Says, World, march, request_, world
 
@@ -100,7 +100,7 @@ def test_more_devices_than_a_batch_or_the_machine_has_are_refused(
 ) -> None:
     with pytest.raises(BadParameter, match="devices is 17, but a batch has 16 samples to share"):
         march(replace(request_, loaded=Loaded(devices=17)), tiny_model)
-    monkeypatch.setattr("benchbench.training.device_count", lambda: 2)
+    monkeypatch.setattr("benchbench.train.missing.device_count", lambda: 2)
     with pytest.raises(BadParameter, match="devices is 3, but this machine shows 2"):
         march(replace(request_, loaded=Loaded(devices=3)), tiny_model)
     assert not world.trained

@@ -12,7 +12,7 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.checkpoints.parity import Reference
 from benchbench.engines.engine import Request
 from benchbench.errors import CheckpointOverflow
-from benchbench.plan import Grid
+from benchbench.plan.plan import Grid
 from benchbench.records.record import Artefact, Cost
 from benchbench.records.store import Store, hash_folder
 from benchbench.run import Report, RunRequest, run
@@ -107,8 +107,8 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr("benchbench.training.train.train", found.train)
-    monkeypatch.setattr("benchbench.serving.open_engine", found.open_engine)
+    monkeypatch.setattr("benchbench.train.missing.train.train", found.train)
+    monkeypatch.setattr("benchbench.evaluate.serving.open_engine", found.open_engine)
     for module in ("run", "preview"):
         monkeypatch.setattr(f"benchbench.{module}.choose_engine", lambda *_: ("toy", "a toy"))
         monkeypatch.setattr(f"benchbench.{module}.engine_spec", lambda *_: ENGINE)

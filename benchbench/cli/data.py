@@ -13,7 +13,7 @@ from benchbench.errors import BadParameter, BenchbenchError
 
 if TYPE_CHECKING:
     from benchbench.contract.task import Task
-    from benchbench.plan import Contents
+    from benchbench.plan.samples import Contents
     from benchbench.registry.registry import Registry
     from benchbench.specs import Split, TaskSpec
 
@@ -137,7 +137,7 @@ def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSp
 
 def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str, Any]:
     """Return what there is of a task's data."""
-    from benchbench.plan import read_contents
+    from benchbench.plan.samples import read_contents
 
     task = registry.tasks[spec.name]
     if root is None and task.embedded is None:

@@ -62,9 +62,9 @@ def _words(
 
 def settings(train: TrainSpec) -> Mapping[str, Any]:
     """Return what a training changed of the defaults of its profile."""
-    from benchbench.plan import DEFAULTS, SETTABLE
+    from benchbench.plan.plan import PROFILES, SETTABLE
 
-    usual = DEFAULTS[train.profile]
+    usual = PROFILES[train.profile]
     found = {key: getattr(train, key) for key in SETTABLE}
     default = {key: usual.get(key, getattr(TrainSpec, key)) for key in SETTABLE}
     return {key: value for key, value in found.items() if key == "profile" or value != default[key]}

@@ -21,7 +21,7 @@ from benchbench.cli.reporting import print_json, print_tables
 from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
-    from benchbench.plan import Grid
+    from benchbench.plan.plan import Grid
     from benchbench.registry.registry import Registry
     from benchbench.run import RunRequest
 
@@ -94,7 +94,7 @@ def run(
     from benchbench.cli.progress import reporter
     from benchbench.records.store import Store
     from benchbench.run import RunRequest, run
-    from benchbench.training import Loaded
+    from benchbench.train.missing import Loaded
 
     registry = load_registry(no_plugin, plugin)
     if board is None:
@@ -146,7 +146,7 @@ def grid_of_flags(
     settings: list[str] | None,
 ) -> "Grid":
     """Return the grid that the flags describe."""
-    from benchbench.plan import Grid
+    from benchbench.plan.plan import Grid
     from benchbench.specs import MethodSpec, TaskSpec, parse_pairs, split_specs
 
     if train_on and len(train_on) > 1:

@@ -19,7 +19,7 @@ from benchbench.contract.task import HubData, Task
 from benchbench.data.find import by_hand
 from benchbench.errors import BadParameter, DataError, MissingExtra
 from benchbench.hub import first_line, quiet, unreachable
-from benchbench.plan import Contents, read_contents
+from benchbench.plan.samples import Contents, read_contents
 from benchbench.registry.registry import Registry
 from benchbench.specs import Split, TaskSpec
 

@@ -18,9 +18,9 @@ from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec,
 from benchbench.testing import material
 from benchbench.testing.served import Served, serve
 from benchbench.testing.verdict import Failed
-from benchbench.train.checkpoints import FROZEN
 from benchbench.train.examples import read_examples, write_examples
 from benchbench.train.job import Outcome, Phase, Progress, TrainJob
+from benchbench.train.resume import FROZEN
 
 STEPS = 32
 """Of each training: a few more than the trainer makes before its first checkpoint."""

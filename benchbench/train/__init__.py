@@ -3,20 +3,5 @@
 ``launcher`` is the parent's side: it starts the process, relays its progress and reads how it
 ended. ``process`` is the child's: the order of the steps. ``examples`` holds tokenised samples and
 decides which of them each step sees; ``trainer`` is the step loop, its checkpoints and resuming;
-``recorder`` writes every step down; ``artefact`` keeps what is served.
+``recorder`` writes every step down.
 """
-
-from benchbench.train.examples import Examples, read_examples, write_examples
-from benchbench.train.job import Outcome, Phase, Progress, TrainJob
-from benchbench.train.launcher import train
-
-__all__ = [
-    "Examples",
-    "Outcome",
-    "Phase",
-    "Progress",
-    "TrainJob",
-    "read_examples",
-    "train",
-    "write_examples",
-]

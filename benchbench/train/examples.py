@@ -1,16 +1,32 @@
 """Tokenised training samples: how they are stored, and in what order they are seen."""
 
+import hashlib
+import inspect
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar, overload
 
-from benchbench.models.prompt import Example
-from benchbench.specs import TrainSpec
+from benchbench.contract.task import Protocol, Task
+from benchbench.errors import DataError
+from benchbench.models.prompt import RENDERING, Example, Renderer
+from benchbench.plan.plan import Plan
+from benchbench.plan.samples import TrainingSet
+from benchbench.records.store import Store
+from benchbench.registry.registry import Registry
+from benchbench.reporter import Reporter
+from benchbench.specs import TrainSpec, digest
+from benchbench.train.schedule import learns_padding
+
+EXAMPLES = ".examples"
+"""Folder of a store with tokenised samples; it may be deleted at any time."""
+
+KEPT = 4
+"""Files of tokenised samples that stay, the last ones used."""
 
 Item = TypeVar("Item")
 Step = list[list[int]]
@@ -138,3 +154,82 @@ def evenly(items: list[Item], parts: int) -> list[list[Item]]:
     """Cut a list into consecutive parts whose lengths differ by at most one."""
     n = len(items)
     return [items[i * n // parts : (i + 1) * n // parts] for i in range(parts)]
+
+
+def _tokenised(
+    plan: Plan, training: TrainingSet, store: Store, registry: Registry, reporter: Reporter
+) -> Path:
+    """Return the file of tokenised samples, made once for all that it depends on."""
+    filled = any(spec.train and learns_padding(spec.train) for spec in plan.runs)
+    tasks = {type(split.task) for split, _ in training.samples}
+    key = digest(
+        {
+            "rendering": RENDERING,
+            "model": asdict(plan.model.spec),
+            "task": asdict(training.spec),
+            "data": asdict(training.data),
+            "code": {task.name: _code(task, registry) for task in tasks},
+            "filled": filled,
+        },
+        length=16,
+    )
+    path = store.folder / EXAMPLES / f"{key}.safetensors"
+    if path.exists():
+        path.touch()
+        return path
+    for part in path.parent.glob("*.part"):  # of a command that was killed
+        part.unlink()
+    examples = _examples(training, Renderer.of(plan.model.folder), filled, reporter)
+    write_examples(path, examples)
+    files = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
+    for old in files[KEPT:]:
+        old.unlink()
+    return path
+
+
+def _code(task: type[Task], registry: Registry) -> list[str]:
+    """Return what identifies a task's code: its plugin's version, and its file's content."""
+    origin = registry.origins["task", task.name]
+    file = inspect.getsourcefile(task)
+    content = Path(file).read_bytes() if file else b""
+    return [origin.distribution, origin.version, hashlib.sha256(content).hexdigest()]
+
+
+def _examples(
+    training: TrainingSet, renderer: Renderer, filled: bool, reporter: Reporter
+) -> list[Example]:
+    """Render what is trained on; what is cut so far that nothing is learned is left out."""
+    samples = training.samples
+    with reporter.bar("reading training samples", len(samples)) as update:
+        found = []
+        for number, (split, sample) in enumerate(samples, start=1):
+            example = renderer.example(split.task, sample, split.protocol)
+            found.append(fill_answer(example, renderer, split.protocol) if filled else example)
+            if number % 256 == 0 or number == len(samples):
+                update(number, len(samples), "")
+    learned = [example for example in found if example.is_learned]
+    name = training.spec.label
+    if not learned:
+        raise DataError(
+            f"every prompt of {name} is longer than the model's or the protocol's limit, so that "
+            "no answer is left to learn; choose a model with a longer context."
+        )
+    if left_out := len(found) - len(learned):
+        reporter.say(
+            f"{left_out:,} of {len(found):,} training samples of {name} are left out: their "
+            "prompts are so long that no answer is left to learn"
+        )
+    return learned
+
+
+def fill_answer(example: Example, renderer: Renderer, protocol: Protocol) -> Example:
+    """Return a sample whose answer is as long as any may be, with padding that is learned."""
+    if not example.is_learned:
+        return example
+    padding = renderer.tokenizer.pad_token_id or 0
+    longest = protocol.generation.max_tokens
+    if not renderer.apart:
+        whole = min(renderer.context, protocol.max_example_tokens or renderer.context)
+        longest = min(longest, whole - len(example.prompt))
+    room = longest - len(example.completion)
+    return replace(example, completion=(*example.completion, *[padding] * max(0, room)))

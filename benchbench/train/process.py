@@ -23,10 +23,10 @@ from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Artefact, Cost, Status
 from benchbench.registry.registry import Registry
-from benchbench.train import checkpoints, forgetting, group, trainer
+from benchbench.train import forgetting, group, resume, trainer
 from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
-from benchbench.train.validation import Validation
+from benchbench.train.selection import Validation
 
 Report = Callable[[Progress], None]
 
@@ -47,8 +47,8 @@ def main() -> None:
         write(job.work / f"outcome-{rank}.json", ended)
         sys.exit(1)  # the others would wait for this one
     write(job.work / "outcome.json", run(job, report))
-    checkpoints.clear(job.work)
-    left = (checkpoints.FROZEN, trainer.WHOLE, MEETING)
+    resume.clear(job.work)
+    left = (resume.FROZEN, trainer.WHOLE, MEETING)
     for path in (*job.work.glob("best-*"), *(job.work / name for name in left)):
         path.unlink(missing_ok=True)
 

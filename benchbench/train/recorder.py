@@ -14,9 +14,9 @@ from typing import Any
 from benchbench import machine
 from benchbench.machine import Meter, energy, memory_kind, peak_memory, reset_peak
 from benchbench.records.record import Cost, Instability
-from benchbench.train import group, sharding
-from benchbench.train.checkpoints import state
+from benchbench.train import group
 from benchbench.train.job import Progress
+from benchbench.train.resume import state
 
 WARM_UP = 3
 """First steps of a process that its speed is not taken from: kernels are still being chosen."""
@@ -222,7 +222,7 @@ def count_parameters(model: Any, packed: bool | None = None) -> Cost:
         trained_bytes=sum(p.numel() * p.element_size() for p in trained),
         saved_bytes=sum(t.numel() * t.element_size() for _, t in state(model)),
         packed=packed,
-        sharded=None if packed is None else sharding.is_sharded(model),
+        sharded=None if packed is None else group.is_sharded(model),
     )
 
 

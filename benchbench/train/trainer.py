@@ -17,17 +17,16 @@ from benchbench.checkpoints import parity
 from benchbench.contract.method import Method, Training
 from benchbench.models.architecture import read_model
 from benchbench.models.logprobs import token_logprobs
-from benchbench.profile import Schedule, schedule
 from benchbench.records.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
-from benchbench.train import batches, checkpoints, group, sharding, trackers
+from benchbench.train import batches, group, resume, trackers
 from benchbench.train.batches import Collate, Parts
 from benchbench.train.examples import Examples, plan, read_examples
 from benchbench.train.job import Progress, TrainJob
 from benchbench.train.recorder import Recorder, count_parameters
-from benchbench.train.selection import Selector
+from benchbench.train.schedule import Schedule, schedule
+from benchbench.train.selection import Selector, Validation
 from benchbench.train.transformers_trainer import trainer_class
-from benchbench.train.validation import Validation
 
 WHOLE = "whole.safetensors"
 """File of the last weights, where devices hold them in parts."""
@@ -98,21 +97,21 @@ def fit(
     packed = _is_packed(train, method, model, examples)
     if packed:
         parts = Parts(examples, parts.indices, batches.packed)
-    if sharding.is_wanted(model, job.sharded):
-        sharding.shard(model)
+    if group.is_wanted(model, job.sharded):
+        group.shard(model)
     optimizer = method.optimizer(model, training)
     trainer = _trainer(job, method, model, parts, recorder, optimizer, selector)
     parameters = count_parameters(model, packed)
     if not parameters.trainable_parameters:
         raise ValueError(f"method {method.name!r} leaves no parameter to train")
     checkpoint = _go_on_from(job.work, model, selector)
-    recorder.keep(checkpoints.step_of(checkpoint) if checkpoint else 0)
+    recorder.keep(resume.step_of(checkpoint) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     config.use_cache = use_cache  # Trainer switches it off for good; generation wants it
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-    in_parts = sharding.is_sharded(model)
+    in_parts = group.is_sharded(model)
     if in_parts and not selector:
-        checkpoints.write_state(model, job.work / WHOLE)
+        resume.write_state(model, job.work / WHOLE)
     if in_parts:
         trainer = optimizer = model = None  # a whole model has no room beside them
     return Fitted(
@@ -148,7 +147,7 @@ def _kept(job: TrainJob, trained: Any, selector: Selector | None) -> Any:
     path = selector.best_weights if selector else job.work / WHOLE
     whole = trained if trained is not None else load(job)[0]
     if trained is None or selector:
-        checkpoints.read_state(whole, path)
+        resume.read_state(whole, path)
     return whole
 
 
@@ -171,9 +170,9 @@ def _is_packed(train: TrainSpec, method: Method, model: Any, examples: Examples)
 
 def _go_on_from(work: Path, model: Any, selector: Selector | None) -> Path | None:
     """Return the checkpoint to go on from; without the best weights until then there is none."""
-    found = checkpoints.same_start(work, model)
-    if found and selector and not selector.holds_best(checkpoints.step_of(found)):
-        checkpoints.clear(work)
+    found = resume.same_start(work, model)
+    if found and selector and not selector.holds_best(resume.step_of(found)):
+        resume.clear(work)
         return None
     return found
 
@@ -205,7 +204,7 @@ def _trainer(
     trainer.remove_callback(PrinterCallback)
     trainer.model_accepts_loss_kwargs = True  # or compute_loss does what it takes
     # Trainer's word for a model that is in parts already: it is neither wrapped nor cut again.
-    trainer.is_distributed_loading_by_transformers = sharding.is_sharded(model)
+    trainer.is_distributed_loading_by_transformers = group.is_sharded(model)
     return trainer
 
 

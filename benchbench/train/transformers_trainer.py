@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchbench.profile import Schedule
-from benchbench.train import batches, checkpoints, sharding
+from benchbench.train import batches, group, resume
+from benchbench.train.schedule import Schedule
 from benchbench.train.selection import Selector
 
 
@@ -44,7 +44,7 @@ def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
             return loss * self.accelerator.num_processes
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            return sharding.whole(super()._get_grad_norm(model, grad_norm))  # type: ignore[no-untyped-call]
+            return group.whole(super()._get_grad_norm(model, grad_norm))  # type: ignore[no-untyped-call]
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert selector is not None
@@ -57,25 +57,23 @@ def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
 
         def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
             folder = Path(output_dir or str(self.args.output_dir))
-            checkpoints.write_state(self.model, folder / checkpoints.WEIGHTS)
+            resume.write_state(self.model, folder / resume.WEIGHTS)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            path = Path(resume_from_checkpoint) / checkpoints.WEIGHTS
-            checkpoints.read_state(self.model if model is None else model, path)
+            path = Path(resume_from_checkpoint) / resume.WEIGHTS
+            resume.read_state(self.model if model is None else model, path)
 
         def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-            if not sharding.is_sharded(self.model):
+            if not group.is_sharded(self.model):
                 return super()._save_optimizer_and_scheduler(output_dir)
             wrapped: Any = self.optimizer
-            sharding.write_states(
-                self.model, wrapped.optimizer, self.lr_scheduler, Path(output_dir)
-            )
+            group.write_states(self.model, wrapped.optimizer, self.lr_scheduler, Path(output_dir))
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-            if checkpoint is None or not sharding.is_sharded(self.model):
+            if checkpoint is None or not group.is_sharded(self.model):
                 return super()._load_optimizer_and_scheduler(checkpoint)
             wrapped: Any = self.optimizer
-            sharding.read_states(self.model, wrapped.optimizer, self.lr_scheduler, Path(checkpoint))
+            group.read_states(self.model, wrapped.optimizer, self.lr_scheduler, Path(checkpoint))
 
     return NamedWeightsTrainer
 

@@ -10,11 +10,12 @@ from statistics import mean
 from typing import Any
 
 from benchbench import stats
-from benchbench.answers import Job, answers_to, known_rows, requests_of, scored_rows
 from benchbench.contract.task import Sample
 from benchbench.engines.engine import Engine
+from benchbench.evaluate.answers import answers_to, scored_rows
+from benchbench.evaluate.jobs import Job, known_rows, requests_of
 from benchbench.machine import environment, memory_kind, peak_memory
-from benchbench.plan import TaskSplit
+from benchbench.plan.samples import TaskSplit
 from benchbench.records.record import GroupScore, Parity, Score, TaskResult, now
 from benchbench.records.store import Store
 

@@ -1,73 +1,15 @@
 """From requests to scored rows: one a sample, whatever its task is asked and however it scores."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchbench.contract.task import Task
 from benchbench.engines.engine import Completion, Engine, Request
 from benchbench.errors import BenchbenchError, described
-from benchbench.models.prompt import Prompt, Renderer
-from benchbench.plan import TaskSplit
-from benchbench.records.record import Checkpoint, PluginOrigin, ResultSpec, RunRecord
-from benchbench.records.store import Store
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One checkpoint to score on one task."""
-
-    run: RunRecord
-    checkpoint: Checkpoint
-    split: TaskSplit
-    prompts: Sequence[Prompt]
-    """One a sample, in order; shared by all checkpoints."""
-    renderer: Renderer
-    """Renders what follows an answer, where a task has turns."""
-    spec: ResultSpec
-    origin: PluginOrigin
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest prompt and what may follow; further turns may fill it all."""
-        if type(self.split.task).next_turn is not Task.next_turn:
-            return self.renderer.longest
-        follow = (max(p.max_new_tokens, p.longest_choice + 1) for p in self.prompts)
-        return max(len(p.tokens) + most for p, most in zip(self.prompts, follow, strict=True))
-
-
-def render(split: TaskSplit, renderer: Renderer) -> list[Prompt]:
-    """Render every prompt of a split."""
-    return [renderer.prompt(split.task, sample, split.protocol) for sample in split.samples]
-
-
-def known_rows(job: Job, store: Store) -> dict[str, dict[str, Any]]:
-    """Return the finished samples; those of other prompts, of an older task, are asked anew."""
-    prompts = {
-        sample.id: prompt_hash(prompt)
-        for sample, prompt in zip(job.split.samples, job.prompts, strict=True)
-    }
-    rows = store.read_rows(job.run.run_id, job.spec)
-    return {n: row for n, row in rows.items() if row.get("prompt_sha256") == prompts.get(n)}
-
-
-def requests_of(jobs: Sequence[Job], done: Sequence[Mapping[str, Any]]) -> Iterator[Request]:
-    for number, (job, rows) in enumerate(zip(jobs, done, strict=True)):
-        for index, (sample, prompt) in enumerate(zip(job.split.samples, job.prompts, strict=True)):
-            if sample.id not in rows:
-                yield Request(
-                    id=f"{number}/{index}",
-                    checkpoint=job.run.run_id,
-                    prompt=prompt.tokens,
-                    generation=replace(
-                        job.split.protocol.generation, max_tokens=prompt.max_new_tokens
-                    ),
-                    choices=prompt.choices,
-                    seed=index,
-                )
+from benchbench.evaluate.jobs import Job, prompt_hash
+from benchbench.models.prompt import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +149,3 @@ def checked(scores: Mapping[str, float], primary: str) -> dict[str, float]:
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; a score lies in [0, 1]")
     return found
-
-
-def prompt_hash(prompt: Prompt) -> str:
-    """Return the first 16 hex digits of the SHA-256 over a prompt's token ids."""
-    return hashlib.sha256(" ".join(map(str, prompt.tokens)).encode()).hexdigest()[:16]

@@ -1,30 +1,20 @@
 """Trains what a plan lacks, one run after the other, each in a process of its own."""
 
-import hashlib
-import inspect
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchbench import train
-from benchbench.contract.task import Protocol, Task
-from benchbench.errors import BadParameter, DataError
+from benchbench.errors import BadParameter
 from benchbench.machine import device_count
-from benchbench.models.prompt import RENDERING, Example, Renderer
-from benchbench.plan import Plan, TrainingSet, run_labels
-from benchbench.profile import learns_padding
+from benchbench.plan.plan import Plan, run_labels
 from benchbench.records.record import RunRecord, now
 from benchbench.records.store import Store
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
-from benchbench.specs import digest
 from benchbench.train import trackers
-
-EXAMPLES = ".examples"
-"""Folder of a store with tokenised samples; it may be deleted at any time."""
-
-KEPT = 4
-"""Files of tokenised samples that stay, the last ones used."""
+from benchbench.train.examples import _tokenised
+from benchbench.train.job import Progress, TrainJob
+from benchbench.train.launcher import train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +66,7 @@ def train_missing(
         examples = _tokenised(plan, plan.training, store, registry, reporter)
     names = run_labels(plan)
     for spec in missing:
-        job = train.TrainJob(
+        job = TrainJob(
             spec=spec,
             model=plan.model.folder,
             examples=examples if spec.train else None,
@@ -97,93 +87,14 @@ def train_missing(
         shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _tokenised(
-    plan: Plan, training: TrainingSet, store: Store, registry: Registry, reporter: Reporter
-) -> Path:
-    """Return the file of tokenised samples, made once for all that it depends on."""
-    filled = any(spec.train and learns_padding(spec.train) for spec in plan.runs)
-    tasks = {type(split.task) for split, _ in training.samples}
-    key = digest(
-        {
-            "rendering": RENDERING,
-            "model": asdict(plan.model.spec),
-            "task": asdict(training.spec),
-            "data": asdict(training.data),
-            "code": {task.name: _code(task, registry) for task in tasks},
-            "filled": filled,
-        },
-        length=16,
-    )
-    path = store.folder / EXAMPLES / f"{key}.safetensors"
-    if path.exists():
-        path.touch()
-        return path
-    for part in path.parent.glob("*.part"):  # of a command that was killed
-        part.unlink()
-    examples = _examples(training, Renderer.of(plan.model.folder), filled, reporter)
-    train.write_examples(path, examples)
-    files = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
-    for old in files[KEPT:]:
-        old.unlink()
-    return path
-
-
-def _code(task: type[Task], registry: Registry) -> list[str]:
-    """Return what identifies a task's code: its plugin's version, and its file's content."""
-    origin = registry.origins["task", task.name]
-    file = inspect.getsourcefile(task)
-    content = Path(file).read_bytes() if file else b""
-    return [origin.distribution, origin.version, hashlib.sha256(content).hexdigest()]
-
-
-def _examples(
-    training: TrainingSet, renderer: Renderer, filled: bool, reporter: Reporter
-) -> list[Example]:
-    """Render what is trained on; what is cut so far that nothing is learned is left out."""
-    samples = training.samples
-    with reporter.bar("reading training samples", len(samples)) as update:
-        found = []
-        for number, (split, sample) in enumerate(samples, start=1):
-            example = renderer.example(split.task, sample, split.protocol)
-            found.append(fill_answer(example, renderer, split.protocol) if filled else example)
-            if number % 256 == 0 or number == len(samples):
-                update(number, len(samples), "")
-    learned = [example for example in found if example.is_learned]
-    name = training.spec.label
-    if not learned:
-        raise DataError(
-            f"every prompt of {name} is longer than the model's or the protocol's limit, so that "
-            "no answer is left to learn; choose a model with a longer context."
-        )
-    if left_out := len(found) - len(learned):
-        reporter.say(
-            f"{left_out:,} of {len(found):,} training samples of {name} are left out: their "
-            "prompts are so long that no answer is left to learn"
-        )
-    return learned
-
-
-def fill_answer(example: Example, renderer: Renderer, protocol: Protocol) -> Example:
-    """Return a sample whose answer is as long as any may be, with padding that is learned."""
-    if not example.is_learned:
-        return example
-    padding = renderer.tokenizer.pad_token_id or 0
-    longest = protocol.generation.max_tokens
-    if not renderer.apart:
-        whole = min(renderer.context, protocol.max_example_tokens or renderer.context)
-        longest = min(longest, whole - len(example.prompt))
-    room = longest - len(example.completion)
-    return replace(example, completion=(*example.completion, *[padding] * max(0, room)))
-
-
 def _train_one(
-    job: train.TrainJob, label: str, registry: Registry, reporter: Reporter
+    job: TrainJob, label: str, registry: Registry, reporter: Reporter
 ) -> RunRecord | None:
     """Train a run; None where somebody ended it, which says nothing of the method."""
     spec = job.spec
     verb = "training" if spec.train else "measuring"
     with reporter.bar(f"{verb} {label}", 0) as update:
-        outcome = train.train(job, lambda p: update(p.step, p.steps, _state(p)))
+        outcome = train(job, lambda p: update(p.step, p.steps, _state(p)))
     for failure in trackers.failures(job.work):
         reporter.say(f"{label}: {failure}")
     if outcome.status != "done":
@@ -214,7 +125,7 @@ def _train_one(
     )
 
 
-def _state(progress: train.Progress) -> str:
+def _state(progress: Progress) -> str:
     """Say how a training is doing."""
     if progress.score is not None:
         return f"validation {progress.score:.3f}"

@@ -7,21 +7,18 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchbench import evaluate
-from benchbench.answers import Job
 from benchbench.checkpoints.parity import Reference, check
 from benchbench.checkpoints.weights import base_for
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import Engine, EngineSettings
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
+from benchbench.evaluate import results
+from benchbench.evaluate.jobs import Job, Refused
 from benchbench.machine import reset_peak
-from benchbench.plan import Plan
+from benchbench.plan.plan import Plan
 from benchbench.records.record import EngineSpec, Parity
 from benchbench.records.store import Store
 from benchbench.reporter import Reporter
-
-Refused = dict[str, str]
-"""Run id -> why its checkpoint is not served."""
 
 
 def serve(plan: Plan, jobs: Sequence[Job], store: Store, reporter: Reporter) -> Refused:
@@ -121,7 +118,7 @@ def _evaluate(
     total = sum(len(job.split.samples) for job in jobs)
     runs = _count({job.run.run_id for job in jobs})
     with reporter.bar(f"evaluating {runs}", total) as update:
-        done = evaluate.evaluate(
+        done = results.evaluate(
             engine, jobs, parities, store, lambda n: update(n, total, ""), reporter.say
         )
         for _ in done:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.specs import digest
-from benchbench.train import group, sharding
+from benchbench.train import group
 
 WEIGHTS = "trained.safetensors"
 
@@ -30,7 +30,7 @@ def write_state(model: Any, path: Path) -> None:
 
     kept = {}
     for name, tensor in state(model):
-        whole = sharding.whole(tensor.detach())
+        whole = group.whole(tensor.detach())
         if group.rank() == 0:
             kept[name] = whole.contiguous()
     if group.rank():
@@ -47,7 +47,7 @@ def read_state(model: Any, path: Path) -> None:
 
     kept = load_file(path)
     for name, tensor in state(model):
-        tensor.data.copy_(sharding.like(kept[name], tensor))
+        tensor.data.copy_(group.like(kept[name], tensor))
 
 
 def same_start(work: Path, model: Any) -> Path | None:
@@ -69,7 +69,7 @@ def same_start(work: Path, model: Any) -> Path | None:
         if not p.requires_grad
     }
     # With other devices a step's parts, and the files that hold its state, are others.
-    frozen |= {"processes": group.size(), "sharded": sharding.is_sharded(model)}
+    frozen |= {"processes": group.size(), "sharded": group.is_sharded(model)}
     now, path = digest(frozen), work / FROZEN
     found: Path | None = None
     if group.rank() == 0:

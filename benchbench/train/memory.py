@@ -25,13 +25,12 @@ from benchbench.contract.method import Method, Training
 from benchbench.errors import BenchbenchError, ModelError
 from benchbench.models.architecture import is_encoder_decoder, language_model, read_config
 from benchbench.models.prompt import Example, Renderer
-from benchbench.plan import Plan
-from benchbench.profile import learns_padding, schedule
+from benchbench.plan.plan import Plan
 from benchbench.registry.registry import Registry
 from benchbench.specs import Precision, TrainSpec, canonical
 from benchbench.train.batches import fill
-from benchbench.train.examples import plan
-from benchbench.training import fill_answer
+from benchbench.train.examples import fill_answer, plan
+from benchbench.train.schedule import learns_padding, schedule
 
 LOOKED_AT = 2000
 """Training samples whose lengths a preview counts; evenly spread, where there are more."""
