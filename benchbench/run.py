@@ -8,14 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchbench.boards.comparable import references
 from benchbench.engines.choice import choose_engine
 from benchbench.engines.engine import engine_spec
 from benchbench.evaluate.jobs import Refused, Wanted, _checkpoints, _jobs, result_spec
 from benchbench.evaluate.serving import serve
 from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
-from benchbench.judging import Unjudged, judge_all
+from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
-from benchbench.neighbours import references
 from benchbench.plan.plan import Grid, Plan, make_plan
 from benchbench.records.record import EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Store, set_aside

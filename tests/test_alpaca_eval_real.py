@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample
-from benchbench.judge import preference
+from benchbench.judge.judge import preference
 from benchbench.judge.preferences import length_adjusted_win_rate, win_rate
 from benchbench_tasks.alpaca_eval import AlpacaEval
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchbench import MethodSpec, TaskSpec
-from benchbench.board import Membership, read_board
+from benchbench.boards.board import Membership, read_board
 from benchbench.errors import BoardError
 from benchbench.plan.plan import make_plan
 from benchbench.records.record import TaskResult

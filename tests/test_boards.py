@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchbench.boards.page import page
+from benchbench.boards.rank import tables
 from benchbench.cli import app
-from benchbench.cli.boards import page
-from benchbench.leaderboard import tables
 from benchbench.specs import ValidationSpec
 from tests.toys import DATA, TRAIN, result, run_record
 

@@ -12,13 +12,13 @@ import yaml
 from markdown_it import MarkdownIt
 
 from benchbench import ModelSpec, TaskSpec
-from benchbench.cli.card import page
-from benchbench.cli.markdown import code, inert
+from benchbench.boards.markdown import code, inert
 from benchbench.contract.mix import Mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import HubData
 from benchbench.errors import BadParameter
-from benchbench.publication import Publication, Target
+from benchbench.publish.card import page
+from benchbench.publish.push import Publication, Target
 from benchbench.records.record import (
     Artefact,
     Cost,

@@ -1,8 +1,8 @@
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from benchbench.chart import chart
-from benchbench.leaderboard import Interval, rank
+from benchbench.boards.chart import chart
+from benchbench.boards.rank import Interval, rank
 from tests.toys import result, run_record
 
 FULL, PART = run_record("whole"), run_record("part")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import benchbench
-from benchbench.board import read_board
+from benchbench.boards.board import read_board
 from benchbench.contract import hookspecs
 from benchbench.plan.plan import SETTABLE
 from benchbench.records.record import Cost, TaskResult

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from benchbench import Data, Sample, Task, machine
+from benchbench.boards.rank import rank
 from benchbench.engines.engine import Request
 from benchbench.errors import EngineError
 from benchbench.evaluate.jobs import Job, render
 from benchbench.evaluate.results import evaluate, means_of
-from benchbench.leaderboard import rank
 from benchbench.machine import peak_memory, reset_peak
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.samples import TaskSplit, read_split

@@ -130,7 +130,7 @@ def test_the_published_win_rate_of_a_judged_result(
 ) -> None:
     pairs = [Comparison(id=str(n), instruction=str(n), first="a", second="b") for n in range(4)]
     found: dict[str, float | None] = {"0": 1.0, "1": 0.0, "2": 1.0, "3": None}
-    monkeypatch.setattr("benchbench.judging.judged_comparisons", lambda *_: pairs)
+    monkeypatch.setattr("benchbench.judge.results.judged_comparisons", lambda *_: pairs)
     monkeypatch.setattr("benchbench.judge.alpaca_eval.published_preferences", lambda *_: found)
     ended = command("judge", "alpaca-eval", "result", "toy@http://127.0.0.1:9/v1", "--json")
     assert ended.code == 1  # one is missing

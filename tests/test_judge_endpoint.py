@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from benchbench.errors import BadParameter, JudgeError, MissingExtra
-from benchbench.judge import Judgement, compare
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
+from benchbench.judge.judge import Judgement, compare
 from benchbench.judge.kept import Kept
 from benchbench.records.record import STEADY
 from tests.toy_judge import Server, serve

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from benchbench.judge.reviews import bracketed, classed, over_orders, scored
+from tests.reviews import bracketed, classed, over_orders, scored
 
 
 @pytest.mark.parametrize(

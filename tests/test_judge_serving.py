@@ -5,10 +5,10 @@ import pytest
 
 from benchbench import Message
 from benchbench.engines.engine import Completion, Request
-from benchbench.judge import compare
 from benchbench.judge.comparison import Comparison
+from benchbench.judge.judge import compare
 from benchbench.judge.kept import Kept
-from benchbench.judge.serving import EngineJudge
+from benchbench.judge.own import EngineJudge
 from tests.toy_judge import answers, longer
 from tests.toys import ENGINE, MODEL
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec, TaskSpec
-from benchbench.cli.boards import page
+from benchbench.boards.page import page
+from benchbench.boards.rank import rank, tables
+from benchbench.boards.table import columns, score_rows
 from benchbench.cli.reporting import print_json, print_tables
-from benchbench.cli.tables import columns, score_rows
 from benchbench.engines.engine import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
 from benchbench.judge.opening import JudgeRequest
-from benchbench.judging import KEPT, judged_comparisons
-from benchbench.leaderboard import rank, tables
+from benchbench.judge.results import KEPT, judged_comparisons
 from benchbench.records.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
 from benchbench.run import Report, RunRequest, run
 from tests import toys

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from benchbench import stats
+from benchbench.boards.rank import Interval, Row, by_task, rank, tables, to_json, verdict
 from benchbench.errors import BoardError
-from benchbench.leaderboard import Interval, Row, by_task, rank, tables, to_json, verdict
 from benchbench.records.record import TaskResult
 from tests.toys import PARITY, TRAIN, result, run_record
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchbench import Data
 from benchbench.judge.preferences import win_rate
-from benchbench.judge.reviews import classed, over_orders
+from tests.reviews import classed, over_orders
 from benchbench_tasks.mt_bench import MTBench
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

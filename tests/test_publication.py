@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save
 
 from benchbench.errors import BadParameter, BenchbenchError, StoreError
-from benchbench.publication import Target, comparable, find_run, gather, push
+from benchbench.publish.push import Target, comparable, find_run, gather, push
 from benchbench.records.record import Artefact, RunRecord
 from benchbench.records.store import Store, hash_folder
 from tests.test_cli import Command, command

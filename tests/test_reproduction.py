@@ -10,9 +10,9 @@ from typer.main import get_command
 
 from benchbench import RunSpec
 from benchbench.cli import app
-from benchbench.cli.reproduction import command
 from benchbench.cli.running import grid_of_flags
 from benchbench.plan.plan import make_plan
+from benchbench.publish.reproduction import command
 from benchbench.records.record import JudgeSpec
 from benchbench.registry.registry import Registry
 from tests import toys

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchbench import MethodSpec, TaskSpec
-from benchbench.leaderboard import tables
+from benchbench.boards.rank import tables
 from benchbench.run import RunRequest
 from tests.toy_world import Says, World, march, request_, world
 

@@ -1,16 +1,9 @@
 import pytest
 
-from benchbench.cli.tables import (
-    JUDGED_COLUMNS,
-    SCORE_COLUMNS,
-    aligned,
-    markdown,
-    score_rows,
-    show,
-    span,
-    split,
-)
-from benchbench.leaderboard import Interval, rank
+from benchbench.boards.markdown import markdown
+from benchbench.boards.rank import Interval, rank
+from benchbench.boards.table import JUDGED_COLUMNS, SCORE_COLUMNS, score_rows, span
+from benchbench.cli.tables import aligned, show, split
 from tests.toys import result, run_record
 
 FULL, PART = run_record("whole"), run_record("part")

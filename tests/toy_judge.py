@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from benchbench.judge import Question
 from benchbench.judge.comparison import WORDING_SHA256
+from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
 from benchbench.records.record import JudgeSpec
 

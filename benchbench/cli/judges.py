@@ -96,7 +96,7 @@ def alpaca_eval(
     from benchbench import stats
     from benchbench.judge.alpaca_eval import published_preferences
     from benchbench.judge.opening import endpoint_of
-    from benchbench.judging import judged_comparisons
+    from benchbench.judge.results import judged_comparisons
 
     registry = load_registry(no_plugin, plugin)
     opened = endpoint_of(judge_request(judge, judge_set))

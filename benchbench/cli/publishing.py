@@ -36,19 +36,20 @@ def push(
 
     Files of the repository that have the same names are replaced, its README.md too.
     """
-    from benchbench import publication
-    from benchbench.cli import card, tables
+    from benchbench.boards import table
+    from benchbench.cli import tables
+    from benchbench.publish import card, push
     from benchbench.records.store import Store
 
-    target = publication.Target(repository=repository, branch=revision, private=private)
-    found = publication.gather(Store(out), run, samples)
+    target = push.Target(repository=repository, branch=revision, private=private)
+    found = push.gather(Store(out), run, samples)
     text = card.page(found, target, load_registry(no_plugin, plugin), licence)
-    sizes = {publication.CARD: len(text.encode())}
+    sizes = {push.CARD: len(text.encode())}
     sizes |= {name: path.stat().st_size for name, path in found.files.items()}
     commit = None
     if not dry_run:
         try:
-            commit = publication.push(found, text, target)
+            commit = push.push(found, text, target)
         except KeyboardInterrupt:
             typer.echo("stopped before the hub confirmed a commit.", err=True)
             raise typer.Exit(130) from None
@@ -66,7 +67,7 @@ def push(
         return
     if dry_run:
         typer.echo(text)
-        shown = [{"file": name, "size": tables.size(size)} for name, size in sizes.items()]
+        shown = [{"file": name, "size": table.size(size)} for name, size in sizes.items()]
         tables.show("", shown, ("file", "size"))
         return
     typer.echo(f"{len(sizes)} files of run {found.run.run_id} are in {repository}: {commit}")

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 def print_tables(report: "Report", store: Any) -> None:
     """Print one table a task, then what failed, then where the records are."""
+    from benchbench.boards import table
+    from benchbench.boards.rank import by_task
+    from benchbench.boards.rank import tables as rank_all
     from benchbench.cli import tables
-    from benchbench.leaderboard import by_task
-    from benchbench.leaderboard import tables as rank_all
 
     results = by_task(report.known_results)
     for label, rows in rank_all(report.known_runs, report.known_results).items():
@@ -25,9 +26,9 @@ def print_tables(report: "Report", store: Any) -> None:
         )
         if primary.spec.judge:
             title += f", judged by {primary.spec.judge.model}"
-        tables.show(title, tables.score_rows(rows), tables.columns(rows))
+        tables.show(title, table.score_rows(rows), table.columns(rows))
         if primary.spec.judge:
-            print(tables.verdicts(rows, primary.spec.opponent))
+            print(table.verdicts(rows, primary.spec.opponent))
     for record in report.runs:
         if record.status != "done":
             print(f"{record.label}: {record.status}: {record.reason}")

@@ -105,7 +105,7 @@ def run(
             "--dry-run, --retry-failed, --report-to or --json only."
         )
     else:
-        from benchbench.board import read_board
+        from benchbench.boards.board import read_board
 
         grid, engine = read_board(board).grid, read_board(board).engine
     request = RunRequest(
@@ -215,7 +215,7 @@ def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> Non
 
 def _memory(estimate: dict[str, Any] | None, used: int | None) -> str:
     """Say what training is estimated to need, and what it used where that is known."""
-    from benchbench.cli.tables import size
+    from benchbench.boards.table import size
 
     if estimate is None:
         return "–"

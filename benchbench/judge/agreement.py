@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchbench import stats
-from benchbench.judge import Judge, Judgement, compare
 from benchbench.judge.comparison import Comparison
+from benchbench.judge.judge import Judge, Judgement, compare
 from benchbench.judge.kept import Kept
 from benchbench.judge.pairs import PAIRS
 from benchbench.judge.preferences import lengths

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchbench.errors import BadParameter, JudgeError, MissingExtra
-from benchbench.judge import Question
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
+from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
 from benchbench.records.record import JudgeSpec
 

@@ -14,9 +14,9 @@ from benchbench.engines.choice import choose_engine, open_engine
 from benchbench.engines.engine import EngineSettings
 from benchbench.errors import BadParameter
 from benchbench.hub import HUB_ID
-from benchbench.judge import Judge
 from benchbench.judge.endpoint import EndpointJudge
-from benchbench.judge.serving import EngineJudge
+from benchbench.judge.judge import Judge
+from benchbench.judge.own import EngineJudge
 from benchbench.machine import precision
 from benchbench.models.find import find_model
 from benchbench.models.prompt import Renderer

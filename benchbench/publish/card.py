@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchbench.cli.findings import cost, scores, training
-from benchbench.cli.markdown import code, inert
-from benchbench.cli.reproduction import command
+from benchbench.boards.markdown import code, inert
 from benchbench.errors import BadParameter
 from benchbench.hub import HUB_ID
+from benchbench.publish.reproduction import command
+from benchbench.publish.sections import cost, scores, training
 
 if TYPE_CHECKING:
-    from benchbench.publication import Publication, Target
+    from benchbench.publish.push import Publication, Target
     from benchbench.records.record import RunRecord
     from benchbench.registry.registry import Registry
 

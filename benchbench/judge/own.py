@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from benchbench.contract.task import Generation, Message
 from benchbench.engines.engine import Engine, Request
-from benchbench.judge import Question
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
+from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
 from benchbench.records.record import EngineSpec, JudgeSpec
 from benchbench.specs import ModelSpec

@@ -1,6 +1,7 @@
 """Strangers' texts in Markdown: they are shown, and nothing in them is interpreted."""
 
 import re
+from collections.abc import Mapping, Sequence
 from html import escape
 
 
@@ -22,3 +23,10 @@ def unmarked(text: str) -> str:
     """Return a text without markup; HTML and ``|`` are left to who writes a table's cell."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return re.sub(r"([\\`*_\[\]()#~$!:@.])", r"\\\1", plain)
+
+
+def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *([row[c] for c in columns] for row in rows)]
+    escaped = ([escape(cell, quote=False).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.boards.rank import refuse_incomparable
 from benchbench.errors import BadParameter, BenchbenchError, BoardError, MissingExtra, StoreError
 from benchbench.hub import first_line, quiet
-from benchbench.leaderboard import refuse_incomparable
 from benchbench.records.record import RunRecord, TaskResult
 from benchbench.records.store import RUN_ID, Store
 from benchbench.specs import canonical

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from benchbench.leaderboard import Row
+from benchbench.boards.rank import Row
 
 WIDTH = 720
 LEFT = 150

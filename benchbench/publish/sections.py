@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchbench.cli.markdown import code, inert, unmarked
+from benchbench.boards.markdown import code, inert, unmarked
 
 if TYPE_CHECKING:
-    from benchbench.publication import Publication
+    from benchbench.publish.push import Publication
     from benchbench.records.record import RunRecord, TaskResult
 
 
@@ -64,21 +64,21 @@ def instabilities(record: "RunRecord") -> str:
 
 def scores(found: "Publication", results: "Sequence[TaskResult]") -> str:
     """Return one task's table, the run beside what it may be compared with."""
-    from benchbench.cli import tables
-    from benchbench.leaderboard import rank
+    from benchbench.boards import markdown, table
+    from benchbench.boards.rank import rank
 
     own, *others = results
     rows = rank(found.runs, results)
     shown = [
         row | {"method": unmarked(row["method"]) + " (this run)" * (own.run_id in each.run_ids)}
-        for row, each in zip(tables.score_rows(rows), rows, strict=True)
+        for row, each in zip(table.score_rows(rows), rows, strict=True)
     ]
     alone = "In its store no base model or full finetuning may stand beside it. " * (not others)
     return "\n\n".join(
         (
             f"### {inert(own.spec.task.label)}",
             f"{alone}{meaning(own)}",
-            tables.markdown(shown, tables.columns(rows)),
+            markdown.markdown(shown, table.columns(rows)),
             parity(own),
         )
     )
@@ -119,7 +119,7 @@ def parity(result: "TaskResult") -> str:
 
 def cost(record: "RunRecord") -> list[str]:
     """Say what the training took; what is not known is left out."""
-    from benchbench.cli.tables import seconds, size
+    from benchbench.boards.table import seconds, size
 
     found = record.cost
     if found is None:

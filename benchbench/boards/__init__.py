@@ -1,0 +1,1 @@
+"""Records -> ranked tables, and the pages, charts and submissions made of them."""

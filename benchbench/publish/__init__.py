@@ -1,0 +1,1 @@
+"""A run on the hub, with a card made of its records."""
