@@ -31,8 +31,3 @@ def unreachable() -> str:
     if constants.HF_HUB_OFFLINE:
         return "is switched off by HF_HUB_OFFLINE=1: set HF_HUB_OFFLINE=0 to fetch it, or"
     return f"({os.environ.get('HF_ENDPOINT', 'huggingface.co')}) cannot be reached: try again, or"
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or else its kind."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import Method, Route, Training, hookimpl, modules
-from benchbench.models import layers
 
 VARIANTS = ("houlsby", "pfeiffer", "parallel")
 
@@ -70,7 +69,7 @@ class Adapter(Method):
         )
 
     def _places(self, model: Any) -> Iterator[str]:
-        for layer, attention, feed_forward in layers.block_ends(model):
+        for layer, attention, feed_forward in modules.block_ends(model):
             if self.variant == "houlsby":
                 yield attention
             if self.variant != "parallel":

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import Method, Route, Training, hookimpl, modules
-from benchbench.models import layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class BitFit(Method):
     def adapt(self, model: Any, training: Training) -> Any:
         added = [
             modules.AddedModule(layer=path, inputs=inputs, outputs=outputs)
-            for path, inputs, outputs in layers.layers_with_bias(model)
+            for path, inputs, outputs in modules.layers_with_bias(model)
         ]
         return modules.attach(model, added)
 

@@ -236,9 +236,9 @@ def test_ctrl_c_is_130_and_one_line_that_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchbench.run.run", interrupted)
+    monkeypatch.setattr("benchbench.run.march.run", interrupted)
     assert command("run") == Ended(130, "", "stopped; the same command again goes on from here.\n")
-    monkeypatch.setattr("benchbench.cli.listing.entries", interrupted)
+    monkeypatch.setattr("benchbench.cli.show.entries", interrupted)
     ended = command("list", "methods")
     assert ended.code == 130 and "Traceback" not in ended.err
 

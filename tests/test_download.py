@@ -64,7 +64,12 @@ def root(tmp_path: Path) -> Path:
 def got(root: Path, revision: str | None = None, **facts: Any) -> dict[Any, Contents]:
     task = type("ThisWords", (Words,), facts)
     registry = Registry(methods={}, models={}, tasks={"words": task}, mixes={}, origins={})
-    return fetch(TaskSpec(name="words"), registry, root, revision)
+    return fetch(
+        task(),
+        root,
+        lambda folder: read_contents(TaskSpec(name="words"), registry, folder),
+        revision,
+    )
 
 
 def refused(root: Path, revision: str | None = None, **facts: Any) -> str:

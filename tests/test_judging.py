@@ -13,13 +13,14 @@ from benchbench import MethodSpec, TaskSpec
 from benchbench.boards.page import page
 from benchbench.boards.rank import rank, tables
 from benchbench.boards.table import columns, score_rows
-from benchbench.cli.reporting import print_json, print_tables
+from benchbench.cli.report import print_json, print_tables
 from benchbench.engines.engine import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judge.results import KEPT, judged_comparisons
 from benchbench.records.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
-from benchbench.run import Report, RunRequest, run
+from benchbench.run.march import run
+from benchbench.run.request import Report, RunRequest
 from tests import toys
 from tests.toy_judge import ToyJudge, place
 from tests.toy_tasks import Judged
@@ -65,8 +66,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> ToyJudge:
     def open_judge(*_: object) -> Iterator[ToyJudge]:
         yield found
 
-    monkeypatch.setattr("benchbench.run.open_judge", open_judge)
-    monkeypatch.setattr("benchbench.run.check_judge", lambda *_: None)
+    monkeypatch.setattr("benchbench.run.march.open_judge", open_judge)
+    monkeypatch.setattr("benchbench.run.march.check_judge", lambda *_: None)
     return found
 
 

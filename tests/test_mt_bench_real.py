@@ -10,8 +10,8 @@ import pytest
 
 from benchbench import Data
 from benchbench.judge.preferences import win_rate
-from tests.reviews import classed, over_orders
 from benchbench_tasks.mt_bench import MTBench
+from tests.reviews import classed, over_orders
 
 ROOT = Path(os.environ.get("BENCHBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 FOLDER = ROOT / "mt_bench"

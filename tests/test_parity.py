@@ -14,21 +14,21 @@ from benchbench.checkpoints.parity import (
 )
 from benchbench.errors import StoreError
 from benchbench.models.logprobs import token_logprobs
-from benchbench.records.record import Checkpoint
-from tests.toys import ENGINE, ToyEngine
+from benchbench.records.record import Parity
 
 BASE = [[-1.0, -2.0], [-3.0]]
 TRAINED = [[-0.5, -2.0], [-3.5]]
-RUN = Checkpoint(run_id="run", route="lora", sha256="0", folder=Path())
 REFERENCE = Reference(prompts=[[1, 2, 3], [1, 2]], base=BASE, trained=TRAINED)
 
 
-def served(rows: list[list[float]]) -> ToyEngine:
-    return ToyEngine(lambda request: "", log={"run": rows})
+def checked(
+    served: list[list[float]], reference: Reference = REFERENCE, route: str = "lora"
+) -> Parity:
+    return check(served, reference, route, "float32")
 
 
 def test_what_was_trained_passes() -> None:
-    parity = check(served(TRAINED), RUN, REFERENCE)
+    parity = checked(TRAINED)
     assert parity.passed
     assert (parity.max_difference, parity.effect, parity.tokens) == (0.0, 0.5, 3)
 
@@ -36,35 +36,34 @@ def test_what_was_trained_passes() -> None:
 def test_a_small_error_passes_and_a_large_one_does_not() -> None:
     near = [[value + 5e-4 for value in row] for row in TRAINED]
     far = [[value + 5e-3 for value in row] for row in TRAINED]
-    assert check(served(near), RUN, REFERENCE).passed
-    assert not check(served(far), RUN, REFERENCE).passed
+    assert checked(near).passed
+    assert not checked(far).passed
 
 
 def test_serving_the_base_model_fails_even_within_the_tolerance() -> None:
     """The commonest silent failure: the adapter was never applied."""
     weak = [[value + 4e-4 for value in row] for row in BASE]
     reference = replace(REFERENCE, trained=weak)
-    assert not check(served(BASE), RUN, reference).passed
-    assert check(served(weak), RUN, reference).passed
+    assert not checked(BASE, reference).passed
+    assert checked(weak, reference).passed
 
 
 def test_the_base_model_itself_passes() -> None:
-    assert check(served(BASE), replace(RUN, route="base"), replace(REFERENCE, trained=BASE)).passed
-    idle = check(served(BASE), RUN, replace(REFERENCE, trained=BASE))
+    assert checked(BASE, replace(REFERENCE, trained=BASE), "base").passed
+    idle = checked(BASE, replace(REFERENCE, trained=BASE))
     assert not idle.passed  # a method that changed nothing is not the base model
 
 
 def test_nan_and_missing_tokens_fail_and_are_written_as_unknown() -> None:
     for rows in ([[math.nan, -2.0], [-3.5]], [[-0.5], [-3.5]], []):
-        parity = check(served(rows), RUN, REFERENCE)
+        parity = checked(rows)
         assert not parity.passed and parity.max_difference is None
 
 
 def test_bfloat16_has_a_tolerance_of_its_own() -> None:
-    engine = served([[value + 0.05 for value in row] for row in TRAINED])
-    assert not check(engine, RUN, REFERENCE).passed
-    engine.spec = replace(ENGINE, dtype="bfloat16")
-    assert check(engine, RUN, REFERENCE).passed
+    near = [[value + 0.05 for value in row] for row in TRAINED]
+    assert not check(near, REFERENCE, "lora", "float32").passed
+    assert check(near, REFERENCE, "lora", "bfloat16").passed
 
 
 def test_differences_of_other_shapes_are_infinite() -> None:

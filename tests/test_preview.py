@@ -9,8 +9,8 @@ import pytest
 
 from benchbench import Message, Protocol, Sample, TaskSpec
 from benchbench.judge.opening import JudgeRequest
-from benchbench.preview import preview
-from benchbench.run import RunRequest
+from benchbench.run.preview import preview
+from benchbench.run.request import RunRequest
 from tests import toys
 from tests.toy_tasks import Judged, Toy, Turns
 from tests.toy_world import World, march, request_, world
@@ -53,7 +53,7 @@ def test_a_preview_tells_what_is_to_do_and_writes_nothing(
 def test_further_turns_and_a_judge_s_questions_are_counted(
     world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchbench.preview.check_judge", lambda *_: None)
+    monkeypatch.setattr("benchbench.run.preview.check_judge", lambda *_: None)
     tasks = tuple(TaskSpec(name=name) for name in ("toy", "turns", "judged", "raising"))
     grid = replace(request_.grid, tasks=tasks, train_on="echo", seeds=(1,))
     registry = toys.registry(tiny_model, (Toy, Turns, Judged, Raising))
@@ -80,6 +80,6 @@ def test_another_engine_is_another_result(
 ) -> None:
     march(request_, tiny_model)
     other = replace(ENGINE, version="2")
-    monkeypatch.setattr("benchbench.preview.engine_spec", lambda name, precision: other)
+    monkeypatch.setattr("benchbench.run.preview.engine_spec", lambda name, precision: other)
     rows = preview(request_, toys.registry(tiny_model))
     assert {(row["train"], row["evaluate"]) for row in rows} == {("in store", "to do")}

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from benchbench import RunSpec
 from benchbench.cli import app
-from benchbench.cli.running import grid_of_flags
+from benchbench.cli.run import grid_of_flags
 from benchbench.plan.plan import make_plan
 from benchbench.publish.reproduction import command
 from benchbench.records.record import JudgeSpec

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.boards.rank import tables
-from benchbench.run import RunRequest
+from benchbench.run.request import RunRequest
 from tests.toy_world import Says, World, march, request_, world
 
 __all__ = ["request_", "world"]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from benchbench import MethodSpec
-from benchbench.cli.reporting import print_json
+from benchbench.cli.report import print_json
 from benchbench.errors import StoreError
 from benchbench.records.store import Store
-from benchbench.run import RunRequest
+from benchbench.run.request import RunRequest
 from benchbench.train.job import Outcome, TrainJob
 from tests.toy_world import LOGS, Says, World, march, request_, world
 

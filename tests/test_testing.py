@@ -208,7 +208,7 @@ def test_json_is_an_array_of_exams(command: Command) -> None:
 
 
 def test_a_plugin_stands_for_its_methods() -> None:
-    from benchbench.cli.checking import resolve
+    from benchbench.cli.check import resolve
     from benchbench.registry.registry import Registry
 
     registry = Registry.load()

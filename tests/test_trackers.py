@@ -16,7 +16,7 @@ from transformers.integrations import integration_utils
 from transformers.trainer_callback import CallbackHandler
 
 from benchbench.errors import BadParameter
-from benchbench.run import RunRequest
+from benchbench.run.request import RunRequest
 from benchbench.train import launcher, trackers
 from benchbench.train.job import TrainJob
 from benchbench.train.launcher import train
@@ -210,7 +210,7 @@ def test_the_flag_is_checked_before_anything_is_done(command: Command) -> None:
 
 
 def test_the_flag_takes_commas_and_repeats(fake: Any) -> None:
-    from benchbench.cli.running import parse_trackers
+    from benchbench.cli.run import parse_trackers
 
     assert parse_trackers(["fake, fake", "fake,"]) == ("fake",)
     assert parse_trackers(None) == ()

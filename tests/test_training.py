@@ -10,7 +10,8 @@ from benchbench import MethodSpec
 from benchbench.errors import BadParameter
 from benchbench.models.prompt import Example, Renderer
 from benchbench.records.record import PluginOrigin
-from benchbench.run import RunRequest, run
+from benchbench.run.march import run
+from benchbench.run.request import RunRequest
 from benchbench.train.examples import EXAMPLES, KEPT, fill_answer, read_examples
 from benchbench.train.missing import Loaded
 from tests import toys

@@ -15,7 +15,8 @@ from benchbench.errors import CheckpointOverflow
 from benchbench.plan.plan import Grid
 from benchbench.records.record import Artefact, Cost
 from benchbench.records.store import Store, hash_folder
-from benchbench.run import Report, RunRequest, run
+from benchbench.run.march import run
+from benchbench.run.request import Report, RunRequest
 from benchbench.train.job import Outcome, TrainJob
 from tests import toys
 from tests.toys import ENGINE, ToyEngine

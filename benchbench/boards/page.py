@@ -1,11 +1,11 @@
 """A board's page: its tables, charts, and what they rest on."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from benchbench import files
 from benchbench.boards.rank import Row
 from benchbench.errors import StoreError
 from benchbench.records.record import TaskResult
@@ -87,9 +87,7 @@ def picture(label: str) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    part = path.with_suffix(".part")
     try:
-        part.write_text(text)
-        os.replace(part, path)
+        files.write(path, text.encode())
     except OSError as error:
         raise StoreError(f"cannot write {str(path)!r} ({error.strerror}).") from error

@@ -6,7 +6,6 @@ transformers engine serves. What a library claims to convert is not asked; what 
 compared with what was trained.
 """
 
-import os
 import shutil
 import warnings
 from collections.abc import Callable
@@ -18,14 +17,13 @@ from benchbench import machine
 from benchbench.checkpoints import low_rank, parity
 from benchbench.checkpoints.learned import Prefix, of_peft
 from benchbench.checkpoints.lora import check_adapter
-from benchbench.checkpoints.parity import Reference
 from benchbench.contract.method import Method
 from benchbench.errors import CheckpointError
 from benchbench.models import logprobs
 from benchbench.models.architecture import Architecture
+from benchbench.models.files import SERVED
 from benchbench.records.record import Artefact, hash_files
 from benchbench.specs import Precision, Route
-from benchbench.train.job import TrainJob
 
 LOSSLESS = parity.TOLERANCE["float32"]
 """Largest change of a log-probability, in nats, that is taken for rounding."""
@@ -33,6 +31,10 @@ LOSSLESS = parity.TOLERANCE["float32"]
 MOST_RANK: dict[Precision, int] = {"float32": 64, "bfloat16": 256}
 """Largest rank that is exported as LoRA. Above 64, swapping weights is cheaper than serving it; but
 weights are rounded to their precision, and in bfloat16 a small change of them is mostly lost."""
+
+
+NOT_SERVED = ("README.md", ".gitattributes")
+"""What PEFT writes beside its adapters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ class Exporter:
         return parity.largest_difference(found, wanted) <= LOSSLESS
 
     def _is_plain_lora(self, folder: Path) -> bool:
-        for name in ("README.md", ".gitattributes"):
+        for name in NOT_SERVED:
             (folder / name).unlink(missing_ok=True)
         try:
             check_adapter(folder, self.architecture)
@@ -183,15 +185,9 @@ def _reloaded(base: Any, folder: Path) -> Any:
     return PeftModel.from_pretrained(base, folder)
 
 
-SERVED = (".safetensors", ".json")
-"""Files a checkpoint may hold: no pickles, which run code when they are read."""
-
-NOT_SERVED = ("README.md", ".gitattributes")
-
-
-def export(job: TrainJob, method: Method, model: Any, exporter: Exporter) -> Artefact:
-    """Write the checkpoint, whole or not at all, and identify it by its content."""
-    part = job.folder / "checkpoint.partial"
+def export(method: Method, model: Any, exporter: Exporter, folder: Path) -> Artefact:
+    """Write a checkpoint's folder, whole or not at all, and identify it by its content."""
+    part = folder.with_suffix(".partial")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     with warnings.catch_warnings():
@@ -201,12 +197,12 @@ def export(job: TrainJob, method: Method, model: Any, exporter: Exporter) -> Art
     for name in NOT_SERVED:
         (part / name).unlink(missing_ok=True)
     _check_files(method, route, part)
-    shutil.rmtree(job.checkpoint, ignore_errors=True)
-    part.rename(job.checkpoint)
-    files = [path for path in job.checkpoint.rglob("*") if path.is_file()]
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return Artefact(
         route=route,
-        sha256=hash_files(job.checkpoint, files),
+        sha256=hash_files(folder, files),
         bytes=sum(path.stat().st_size for path in files),
     )
 
@@ -230,13 +226,3 @@ def _check_files(method: Method, route: Route, folder: Path) -> None:
 def of_base(model: Path) -> Artefact:
     """Identify the untuned base model by its weights; it needs no files of its own."""
     return Artefact(route="base", sha256=hash_files(model, model.glob("*.safetensors")), bytes=0)
-
-
-def write_reference(
-    job: TrainJob, prompts: list[list[int]], base: list[list[float]], trained: list[list[float]]
-) -> None:
-    """Write what the served checkpoint must agree with, whole or not at all."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    part = job.folder / "parity.part"
-    Reference(prompts=prompts, base=base, trained=trained).write(part)
-    os.replace(part, job.folder / "parity.json")

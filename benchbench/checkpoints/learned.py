@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines.engine import EngineSettings
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from benchbench.models.files import open_tensors, read_finite, refuse_others
@@ -131,12 +130,11 @@ def read_learned(folder: Path, base: Architecture) -> Learned:
 
 
 def check_length(
-    checkpoint: Checkpoint, learned: Learned, settings: EngineSettings, base: Architecture
+    checkpoint: Checkpoint, learned: Learned, longest: int, base: Architecture
 ) -> None:
-    """Refuse a learned prompt that leaves no room for the longest prompt and its completion."""
+    """Refuse a learned prompt that leaves no room for so many tokens of prompt and completion."""
     if not base.context:
         return
-    longest = settings.max_tokens
     if base.encoder_decoder:  # where prompt and completion take no room from one another
         longest = min(longest, room(base.context))
     if learned.tokens + longest > base.context:

@@ -13,9 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchbench.engines.engine import Engine
+from benchbench import files
 from benchbench.errors import StoreError
-from benchbench.records.record import Checkpoint, Parity
+from benchbench.records.record import Parity
 from benchbench.specs import Precision
 
 TEXTS = (
@@ -48,7 +48,7 @@ class Reference:
     trained: list[list[float]]
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)))
+        files.write(path, json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "Reference":
@@ -66,22 +66,23 @@ def tokenize(tokenizer: Any) -> list[list[int]]:
     return [tokenizer(text)["input_ids"][:MOST_TOKENS] for text in TEXTS]
 
 
-def check(engine: Engine, checkpoint: Checkpoint, reference: Reference) -> Parity:
-    """Compare what an engine serves under a checkpoint's name with what was trained.
+def check(
+    served: list[list[float]], reference: Reference, route: str, precision: Precision
+) -> Parity:
+    """Compare log-probabilities [prompts, tokens] as they are served with those as trained.
 
     It passes if no token differs by more than the tolerance, and if a trained checkpoint is at
     least twice as far from the base model as from what was trained.
     """
-    served = engine.logprobs(checkpoint.run_id, reference.prompts)
     difference = largest_difference(served, reference.trained)
     effect = largest_difference(served, reference.base)
-    tolerance = TOLERANCE[engine.spec.dtype]
+    tolerance = TOLERANCE[precision]
     return Parity(
         tokens=sum(map(len, reference.trained)),
         max_difference=difference if math.isfinite(difference) else None,
         effect=effect if math.isfinite(effect) else None,
         tolerance=tolerance,
-        passed=difference <= tolerance and (checkpoint.route == "base" or effect > 2 * difference),
+        passed=difference <= tolerance and (route == "base" or effect > 2 * difference),
     )
 
 

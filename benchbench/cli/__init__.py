@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import typer
 
-from benchbench.cli import boards, checking, data, judges, listing, publishing, running
+from benchbench.cli import check, data, judge, leaderboard, push, run, show
 from benchbench.errors import BenchbenchError
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
@@ -22,14 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(running.run)
-app.command("list")(listing.list_names)
-app.command("show")(listing.show)
-app.command("check")(checking.check)
-app.command("push")(publishing.push)
+app.command("run")(run.run)
+app.command("list")(show.list_names)
+app.command("show")(show.show)
+app.command("check")(check.check)
+app.command("push")(push.push)
 app.add_typer(data.app, name="data")
-app.add_typer(judges.app, name="judge")
-app.add_typer(boards.app, name="leaderboard")
+app.add_typer(judge.app, name="judge")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def version(wanted: bool) -> None:

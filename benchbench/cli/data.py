@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,7 @@ def get(
     """
     from benchbench.cli.progress import reporter
     from benchbench.data.download import fetch, source_of
+    from benchbench.plan.samples import read_contents
 
     if data is None:
         raise BadParameter("no data root is given; name one with --data DIR or BENCHBENCH_DATA.")
@@ -65,7 +67,13 @@ def get(
             rows.append(row(task, data, "not on the hub"))
         else:
             try:
-                found = fetch(spec, registry, data, revision, progress.say)
+                found = fetch(
+                    registry.task(spec),
+                    data,
+                    partial(read_contents, spec, registry),
+                    revision,
+                    progress.say,
+                )
             except BenchbenchError as error:
                 if by_name:
                     raise

@@ -13,15 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchbench.contract.task import HubData, Task
 from benchbench.data.find import by_hand
-from benchbench.errors import BadParameter, DataError, MissingExtra
-from benchbench.hub import first_line, quiet, unreachable
-from benchbench.plan.samples import Contents, read_contents
-from benchbench.registry.registry import Registry
-from benchbench.specs import Split, TaskSpec
+from benchbench.errors import BadParameter, DataError, MissingExtra, brief
+from benchbench.hub import quiet, unreachable
 
 PART = ".part"
 """Data root within a data root: what is not yet whole."""
@@ -29,21 +26,23 @@ TABLE = ".parquet"
 SOURCE = "source.json"
 """File beside the data that says where they came from."""
 
+Contents = TypeVar("Contents")
 Row = Mapping[str, Any]
 
 
 def fetch(
-    spec: TaskSpec,
-    registry: Registry,
+    task: Task,
     root: Path,
+    read: Callable[[Path], Contents],
     revision: str | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> dict[Split, Contents]:
-    """Fetch a task's data set into a data root; return what it holds.
+) -> Contents:
+    """Fetch a task's data set into a data root; return what ``read`` finds in it.
 
-    ``revision`` is a commit to take instead of the task's. A folder that is there is left alone.
+    ``read`` is given a data root that holds the data set and raises DataError where it is not
+    whole. ``revision`` is a commit to take instead of the task's. A folder that is there is left
+    alone.
     """
-    task = registry.task(spec)
     hub = source_of(task, revision)
     folder = root / inside(task.data_set, parts=1)
     with _part(root) as part:
@@ -58,7 +57,7 @@ def fetch(
         new = part / task.data_set
         try:
             write_files(hub, originals, new)
-            found = read_contents(spec, registry, part)
+            found = read(part)
             _write_source(hub, originals, new)
         except DataError as error:
             reason = (
@@ -159,7 +158,7 @@ def _why_not_fetched(hub: HubData, path: str, error: Exception, otherwise: str) 
         return f"{path} of {where} is not on this machine and the hub {unreachable()} {otherwise}."
     if isinstance(error, errors.EntryNotFoundError):
         return f"{where} has no file {path} at {hub.revision}; {otherwise}."
-    return f"{path} of {where} could not be fetched ({first_line(error)}); try again."
+    return f"{path} of {where} could not be fetched ({brief(error)}); try again."
 
 
 def write_files(hub: HubData, originals: Mapping[str, Path], folder: Path) -> None:
@@ -177,7 +176,7 @@ def write_files(hub: HubData, originals: Mapping[str, Path], folder: Path) -> No
         except Exception as error:  # a row may lack any column, or hold anything else in it
             raise DataError(
                 f"the rows of {target} are not those that are known "
-                f"({type(error).__name__}: {first_line(error)})."
+                f"({type(error).__name__}: {brief(error)})."
             ) from error
         _room(folder, target).write_bytes(text.encode())
 
@@ -209,7 +208,7 @@ def read_table(path: Path, name: str) -> list[dict[str, Any]]:
     try:
         rows = list(_parquet().read_table(path).to_pylist())
     except (ValueError, OSError) as error:  # all of pyarrow's are one or the other
-        raise DataError(f"{name} is no parquet file ({first_line(error)}).") from error
+        raise DataError(f"{name} is no parquet file ({brief(error)}).") from error
     if not rows:
         raise DataError(f"the table {name} has no rows.")
     return rows

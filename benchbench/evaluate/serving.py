@@ -94,7 +94,8 @@ def _prove(
     for run_id, job in {job.run.run_id: job for job in jobs}.items():
         try:
             reference = Reference.read(store.run_folder(run_id) / "parity.json")
-            parities[run_id] = check(engine, job.checkpoint, reference)
+            served = engine.logprobs(run_id, reference.prompts)
+            parities[run_id] = check(served, reference, job.checkpoint.route, engine.spec.dtype)
         except (CheckpointError, StoreError) as error:
             refused[run_id] = str(error)
             continue

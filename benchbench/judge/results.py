@@ -12,8 +12,7 @@ from typing import Any
 
 from benchbench.errors import JudgeError, StoreError
 from benchbench.evaluate.results import means_of
-from benchbench.judge import comparison
-from benchbench.judge.comparison import Comparison
+from benchbench.judge.comparison import Comparison, comparison
 from benchbench.judge.judge import Judge, Judgement, compare
 from benchbench.judge.kept import Kept
 from benchbench.judge.preferences import differences, length_adjusted_win_rate

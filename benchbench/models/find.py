@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.model import Model
-from benchbench.errors import MissingExtra, ModelError
-from benchbench.hub import HUB_ID, first_line, quiet, unreachable
+from benchbench.errors import MissingExtra, ModelError, brief
+from benchbench.hub import HUB_ID, quiet, unreachable
 from benchbench.records.record import hash_files
 from benchbench.specs import ModelSpec
 
@@ -198,4 +198,4 @@ def _why_not_fetched(hub_id: str, revision: str | None, error: Exception) -> str
             f"model {hub_id!r} is not on this machine and the hub {unreachable()} give a folder "
             "with --model FOLDER."
         )
-    return f"model {hub_id!r} could not be fetched ({first_line(error)}); try again."
+    return f"model {hub_id!r} could not be fetched ({brief(error)}); try again."

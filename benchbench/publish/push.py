@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.boards.rank import refuse_incomparable
-from benchbench.errors import BadParameter, BenchbenchError, BoardError, MissingExtra, StoreError
-from benchbench.hub import first_line, quiet
+from benchbench.errors import (
+    BadParameter,
+    BenchbenchError,
+    BoardError,
+    MissingExtra,
+    StoreError,
+    brief,
+)
+from benchbench.hub import quiet
 from benchbench.records.record import RunRecord, TaskResult
 from benchbench.records.store import RUN_ID, Store
 from benchbench.specs import canonical
@@ -267,4 +274,4 @@ def _why_not_pushed(target: Target, error: Exception) -> str:
             f"the token may not write to {target.repository}; set HF_TOKEN to one that may, or "
             "push to a repository of your own."
         )
-    return f"{target.repository} could not be pushed to ({first_line(error)}); try again."
+    return f"{target.repository} could not be pushed to ({brief(error)}); try again."

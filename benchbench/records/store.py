@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchbench import files
 from benchbench.errors import StoreError
 from benchbench.records.record import (
     SCHEMA,
@@ -165,13 +166,8 @@ def copy_record(source: Path, path: Path) -> Path:
 
 
 def _write_whole(path: Path, content: bytes) -> Path:
-    part = path.with_suffix(".part")
     with _writing(path):
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
+        files.write(path, content)
     return path
 
 

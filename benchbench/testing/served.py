@@ -51,7 +51,8 @@ def serve(name: str, job: TrainJob, outcome: Outcome) -> Served:
             if ELSEWHERE in str(error):
                 raise NotTried(str(error)) from error
             raise
-        parity = check(engine, checkpoint, reference)
+        served = engine.logprobs(checkpoint.run_id, reference.prompts)
+        parity = check(served, reference, checkpoint.route, engine.spec.dtype)
         requests = [
             Request(
                 id=str(n),

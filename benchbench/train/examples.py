@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -11,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar, overload
 
+from benchbench import files
 from benchbench.contract.task import Protocol, Task
 from benchbench.errors import DataError
 from benchbench.models.prompt import RENDERING, Example, Renderer
@@ -88,10 +88,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
             numpy.int64,
         ).reshape(-1, 3),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    save_file(arrays, part)
-    os.replace(part, path)
+    with files.replacing(path) as part:
+        save_file(arrays, part)
 
 
 def read_examples(path: Path) -> Examples:
@@ -181,8 +179,8 @@ def _tokenised(
         part.unlink()
     examples = _examples(training, Renderer.of(plan.model.folder), filled, reporter)
     write_examples(path, examples)
-    files = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
-    for old in files[KEPT:]:
+    kept = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
+    for old in kept[KEPT:]:
         old.unlink()
     return path
 

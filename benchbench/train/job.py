@@ -1,11 +1,11 @@
 """What training is told and what it answers, and how both cross to another process: as JSON."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from benchbench import files
 from benchbench.records.record import Artefact, Cost, Instability, PluginOrigin, Selection, Status
 from benchbench.specs import RunSpec
 
@@ -51,6 +51,11 @@ class TrainJob:
     def checkpoint(self) -> Path:
         """Folder of what is served."""
         return self.folder / "checkpoint"
+
+    @property
+    def reference(self) -> Path:
+        """What the served checkpoint must agree with."""
+        return self.folder / "parity.json"
 
     @property
     def steps(self) -> Path:
@@ -103,10 +108,7 @@ def write(path: Path, value: object) -> None:
     """Write a dataclass as JSON, whole or not at all."""
     from pydantic import TypeAdapter
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(TypeAdapter(type(value)).dump_json(value, indent=1))
-    os.replace(part, path)
+    files.write(path, TypeAdapter(type(value)).dump_json(value, indent=1))
 
 
 def read(path: Path, kind: type[Value]) -> Value | None:

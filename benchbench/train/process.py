@@ -18,6 +18,7 @@ from pathlib import Path
 from benchbench import machine
 from benchbench.checkpoints import export
 from benchbench.checkpoints.export import Exporter
+from benchbench.checkpoints.parity import Reference
 from benchbench.contract.method import Method
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.models.architecture import Architecture
@@ -83,7 +84,7 @@ def _untuned(job: TrainJob, report: Report) -> Outcome:
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
     base = trainer.logprobs(model, prompts, job.spec.precision)
-    export.write_reference(job, prompts, base, base)
+    Reference(prompts=prompts, base=base, trained=base).write(job.reference)
     cost = count_parameters(model.requires_grad_(False))
     return _outcome(job, "done", "", cost, export.of_base(job.model))
 
@@ -106,7 +107,7 @@ def _trained(
     cost = fitted.cost
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
     trained = trainer.logprobs(fitted.model, prompts, precision)
-    export.write_reference(job, prompts, base, trained)
+    Reference(prompts=prompts, base=base, trained=trained).write(job.reference)
     forgotten = forgetting.loss(job.model, fitted.model, precision) - remembered
     cost = replace(cost, forgetting=forgotten)
     exporter = Exporter(
@@ -115,7 +116,7 @@ def _trained(
         prompts=prompts,
         precision=precision,
     )
-    made = export.export(job, method, fitted.model, exporter)
+    made = export.export(method, fitted.model, exporter, job.checkpoint)
     return replace(
         _outcome(job, "done", "", cost, made),
         selection=fitted.selection,

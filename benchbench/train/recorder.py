@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchbench import machine
+from benchbench import files, machine
 from benchbench.machine import Meter, energy, memory_kind, peak_memory, reset_peak
 from benchbench.records.record import Cost, Instability
 from benchbench.train import group
@@ -75,10 +74,8 @@ class Recorder:
         """Forget all but what was written up to a step: training goes on from there."""
         self.lines = [line for line in self.lines if line["step"] <= steps]
         if group.rank() == 0:
-            part = self.path.with_suffix(".part")
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-            os.replace(part, self.path)
+            text = "".join(json.dumps(line) + "\n" for line in self.lines)
+            files.write(self.path, text.encode())
         self.first = steps
         self.report(Progress(phase="training", step=steps, steps=self.steps))
 

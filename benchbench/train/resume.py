@@ -1,13 +1,13 @@
 """What an interrupted training goes on from: whatever is trained, by name, for any method."""
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchbench import files
 from benchbench.specs import digest
 from benchbench.train import group
 
@@ -35,10 +35,8 @@ def write_state(model: Any, path: Path) -> None:
             kept[name] = whole.contiguous()
     if group.rank():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(kept, part)
-    os.replace(part, path)
+    with files.replacing(path) as part:
+        save_file(kept, part)
 
 
 def read_state(model: Any, path: Path) -> None:

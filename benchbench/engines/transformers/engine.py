@@ -54,7 +54,7 @@ class TransformersEngine:
             check_checkpoint(checkpoint, self._base, self._settings.model)
             if checkpoint.route in ("soft_prompt", "prefix"):
                 learned = read_learned(checkpoint.folder, self._base)
-                check_length(checkpoint, learned, self._settings, self._base)
+                check_length(checkpoint, learned, self._settings.max_tokens, self._base)
             self._checkpoints[checkpoint.run_id] = checkpoint
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:

@@ -252,7 +252,7 @@ class VllmEngine:
 
     def _add_learned(self, checkpoint: Checkpoint, live: Live) -> None:
         learned = read_learned(checkpoint.folder, self._base)
-        check_length(checkpoint, learned, self._settings, self._base)
+        check_length(checkpoint, learned, self._settings.max_tokens, self._base)
         self._room.check_learned(checkpoint, learned)
         layers = self._base.cache[0]
         if isinstance(learned, Prefix) and live.vllm.attentions() != layers:

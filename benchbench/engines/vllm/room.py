@@ -48,7 +48,7 @@ class Room:
                     adapters.append(servable(checkpoint, base))
                 elif checkpoint.route in ("soft_prompt", "prefix"):
                     one = read_learned(checkpoint.folder, base)
-                    check_length(checkpoint, one, settings, base)
+                    check_length(checkpoint, one, settings.max_tokens, base)
                     learned.append(one)
                 elif checkpoint.route == "modules":
                     added += check_modules(checkpoint.folder, base)

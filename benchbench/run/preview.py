@@ -16,7 +16,7 @@ from benchbench.plan.samples import TaskSplit
 from benchbench.records.record import EngineSpec, RunRecord
 from benchbench.records.store import Store
 from benchbench.registry.registry import Registry
-from benchbench.run import RunRequest
+from benchbench.run.request import RunRequest
 from benchbench.specs import RunSpec, canonical
 from benchbench.train.memory import estimate_all
 

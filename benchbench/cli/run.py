@@ -17,13 +17,13 @@ from benchbench.cli.options import (
     judge_request,
     load_registry,
 )
-from benchbench.cli.reporting import print_json, print_tables
+from benchbench.cli.report import print_json, print_tables
 from benchbench.errors import BadParameter
 
 if TYPE_CHECKING:
     from benchbench.plan.plan import Grid
     from benchbench.registry.registry import Registry
-    from benchbench.run import RunRequest
+    from benchbench.run.request import RunRequest
 
 
 def run(
@@ -93,7 +93,8 @@ def run(
     """
     from benchbench.cli.progress import reporter
     from benchbench.records.store import Store
-    from benchbench.run import RunRequest, run
+    from benchbench.run.march import run
+    from benchbench.run.request import RunRequest
     from benchbench.train.missing import Loaded
 
     registry = load_registry(no_plugin, plugin)
@@ -193,7 +194,7 @@ def parse_trackers(texts: list[str] | None) -> tuple[str, ...]:
 def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> None:
     """Print what a run would do: runs, requests and tokens, and what the store has."""
     from benchbench.cli import tables
-    from benchbench.preview import preview
+    from benchbench.run.preview import preview
 
     rows = preview(request, registry)
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchbench import files
 from benchbench.cli.options import Json, NoPlugin, Plugin, absolute, load_registry
 from benchbench.errors import BadParameter, UnknownName
 
@@ -60,8 +61,7 @@ def check(
     if matrix:
         from benchbench.testing import matrix_page
 
-        matrix.parent.mkdir(parents=True, exist_ok=True)
-        matrix.write_text(matrix_page(exams, registry), encoding="utf-8")
+        files.write(matrix, matrix_page(exams, registry).encode())
     if as_json:
         typer.echo(json.dumps([to_json(exam) for exam in exams], indent=1, ensure_ascii=False))
     if not all(exam.passed for exam in exams):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchbench.records.record import RunRecord, TaskResult
-    from benchbench.run import Report
+    from benchbench.run.request import Report
 
 
 def print_tables(report: "Report", store: Any) -> None:

@@ -4,86 +4,23 @@ The only module that knows the order. Each step takes what the store lacks and l
 that a command that was killed goes on where it stopped.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 from benchbench.boards.comparable import references
 from benchbench.engines.choice import choose_engine
 from benchbench.engines.engine import engine_spec
 from benchbench.evaluate.jobs import Refused, Wanted, _checkpoints, _jobs, result_spec
 from benchbench.evaluate.serving import serve
-from benchbench.judge.opening import JudgeRequest, check_judge, open_judge
+from benchbench.judge.opening import check_judge, open_judge
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
-from benchbench.plan.plan import Grid, Plan, make_plan
+from benchbench.plan.plan import Plan, make_plan
 from benchbench.records.record import EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Store, set_aside
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
-from benchbench.specs import RunSpec, canonical
-from benchbench.train.missing import Loaded, check_devices, train_missing
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """Everything a ``run`` command says."""
-
-    grid: Grid
-    store: Store
-    engine: str = "auto"
-    data_root: Path | None = None
-    loaded: Loaded = field(default_factory=Loaded)
-    retry_failed: bool = False
-    judge: JudgeRequest | None = None
-    """None: outputs of judged tasks wait for one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a command found and did; ``ok`` tells whether nothing failed."""
-
-    plan: Plan
-    engine: EngineSpec
-    runs: tuple[RunRecord, ...]
-    results: tuple[TaskResult, ...]
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Run id -> why its checkpoint is not served."""
-    unjudged: Unjudged = field(default_factory=dict)
-    """Run id and task -> why its outputs are not judged."""
-    killed: tuple[RunSpec, ...] = ()
-    """Runs whose training somebody ended; the same command goes on with them."""
-    neighbours: tuple[tuple[RunRecord, TaskResult], ...] = ()
-    """Comparable results of the reference method that the store had already."""
-
-    @property
-    def final_results(self) -> tuple[TaskResult, ...]:
-        """The results but for outputs that have a judged result too."""
-        judged = {(r.run_id, canonical(r.spec.task)) for r in self.results if r.spec.judge}
-        return tuple(
-            r
-            for r in self.results
-            if r.spec.judge or (r.run_id, canonical(r.spec.task)) not in judged
-        )
-
-    @property
-    def known_runs(self) -> tuple[RunRecord, ...]:
-        return (*self.runs, *(run for run, _ in self.neighbours))
-
-    @property
-    def known_results(self) -> tuple[TaskResult, ...]:
-        return (*self.results, *(result for _, result in self.neighbours))
-
-    @property
-    def ok(self) -> bool:
-        fine = all(r.status in ("done", "skipped") for r in self.runs)
-        return (
-            fine
-            and not self.refused
-            and not self.unjudged
-            and not self.killed
-            and all(r.publishable for r in self.results)
-        )
+from benchbench.run.request import Report, RunRequest
+from benchbench.train.missing import check_devices, train_missing
 
 
 def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:

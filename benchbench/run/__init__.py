@@ -1,0 +1,1 @@
+"""The line of march from a request to its report."""
