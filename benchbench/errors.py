@@ -109,7 +109,7 @@ class MissingExtra(BenchbenchError):
     """An optional dependency is not installed."""
 
     def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} is not installed; run: pip install 'benchbench[{extra}]'")
+        super().__init__(f"{need} is not installed; run: pip install 'benchbench-peft[{extra}]'")
 
 
 def described(error: Exception, function: Callable[..., object] | None = None) -> str:

@@ -46,7 +46,7 @@ class Apollo(Method):
         except ImportError as error:
             raise ImportError(
                 "method 'apollo' needs apollo-torch and bitsandbytes; run: "
-                "pip install 'benchbench[galore]'"
+                "pip install 'benchbench-peft[galore]'"
             ) from error
         groups = projected_groups(model, self._projection())
         optimizer = APOLLOAdamW(groups, lr=self.learning_rate, weight_decay=training.weight_decay)

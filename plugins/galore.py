@@ -44,7 +44,7 @@ class Galore(Method):
         except ImportError as error:
             raise ImportError(
                 "method 'galore' needs galore-torch and bitsandbytes; run: "
-                "pip install 'benchbench[galore]'"
+                "pip install 'benchbench-peft[galore]'"
             ) from error
         groups = projected_groups(model, self._projection())
         return GaLoreAdamW(

@@ -69,7 +69,7 @@ def _quantised(layer: Any, double: bool) -> Any:
         from bitsandbytes.nn import Linear4bit, Params4bit
     except ImportError as error:
         raise ImportError(
-            "method 'qlora' needs bitsandbytes; run: pip install 'benchbench[quant]'"
+            "method 'qlora' needs bitsandbytes; run: pip install 'benchbench-peft[quant]'"
         ) from error
     device, bias = layer.weight.device, layer.bias
     made = Linear4bit(

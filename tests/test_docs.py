@@ -74,7 +74,7 @@ def test_the_readme_lists_every_stock_method_and_no_other() -> None:
     assert names == {
         name
         for name in REGISTRY.methods
-        if REGISTRY.origins["method", name].distribution == "benchbench"
+        if REGISTRY.origins["method", name].plugin.startswith("benchbench_plugins.")
     }
 
 
@@ -88,7 +88,7 @@ def test_the_readme_lists_every_stock_task_by_its_family() -> None:
     assert listed == {
         (task.family, name)
         for name, task in REGISTRY.tasks.items()
-        if REGISTRY.origins["task", name].distribution == "benchbench"
+        if REGISTRY.origins["task", name].plugin.startswith("benchbench_tasks.")
     }
 
 

@@ -328,7 +328,7 @@ def test_tables_need_pyarrow_which_is_said_before_anything_is_fetched(
     with pytest.raises(MissingExtra) as caught:
         got(root, hub=replace(HUB, files={"a.parquet": "sub/words.jsonl"}))
     message = str(caught.value)
-    assert "pyarrow is not installed; run: pip install 'benchbench[data]'" in message
+    assert "pyarrow is not installed; run: pip install 'benchbench-peft[data]'" in message
     assert not hub.asked
 
 

@@ -1,5 +1,6 @@
 """pyproject.toml, the locks and the wheel agree with one another and with the folders."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -8,6 +9,8 @@ import sys
 import tomllib
 import zipfile
 from configparser import ConfigParser
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,78 @@ def test_the_wheel_offers_the_command_and_the_stock_plugins(wheel):
 
 def test_the_wheel_carries_its_licence(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+# Name
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Path -> content of every text file, left out what tools made and what runs recorded."""
+    made = {"build", "dist", "runs", "records", "__pycache__", ".egg-info"}
+    found = {}
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        hidden = [p for p in parts if p.startswith(".") and p != ".ci"]
+        if path.is_file() and not hidden and not made & {*parts, path.parent.suffix}:
+            with contextlib.suppress(UnicodeDecodeError):  # weights and the like
+                found["/".join(parts)] = path.read_text(encoding="utf-8")
+    return found
+
+
+STRANGER = r"(?<![\w./-])benchbench(?![\w./-])"
+"""The name that another project has on the package index, and nothing that only contains it."""
+
+
+def strangers(text: str) -> list[str]:
+    """What of a text would install the other project, or name its extras."""
+    commands = re.findall(r"pip3? install[^\n`]*", text)
+    return [c for c in commands if re.search(STRANGER, c)] + re.findall(STRANGER + r"\[\w+", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("pip install benchbench", True),
+        ('pip install -U "benchbench[all]"', True),
+        ("run: 'benchbench[galore]'", True),
+        ("pip install 'benchbench-peft[judge]'", False),
+        ("pip install -e . `benchbench check`", False),
+        ("pip install ./benchbench-my-method", False),
+    ],
+)
+def test_a_command_that_installs_another_project_is_recognised(text, is_one):
+    assert bool(strangers(text)) is is_one
+
+
+def test_nothing_tells_to_install_the_project_that_has_our_name_on_the_index():
+    own = Path(__file__).relative_to(ROOT).as_posix()
+    assert {"README.md", "benchbench/errors.py", "template/pyproject.toml"} <= texts().keys()
+    found = {path: strangers(text) for path, text in texts().items() if path != own}
+    assert {path: commands for path, commands in found.items() if commands} == {}
+
+
+def test_every_package_of_this_repository_depends_on_ours_by_its_name():
+    for path, text in texts().items():
+        if path.endswith("pyproject.toml"):
+            project = tomllib.loads(text)["project"]
+            extras = project.get("optional-dependencies", {}).values()
+            declared = [*project["dependencies"], *chain(*extras)]
+            names = {Requirement(each).name for each in declared}
+            ours = {name for name in names if name.startswith("benchbench")}
+            assert ours == {PROJECT["name"]}, path
+
+
+def test_what_an_error_tells_to_install_is_an_extra_that_exists():
+    told = {
+        (path, extra)
+        for path, text in texts().items()
+        for extra in re.findall(rf"{PROJECT['name']}\[([\w,-]+)\]", text)
+        + re.findall(r"MissingExtra\([^()]*\"([\w-]+)\"\)", text)
+    }
+    assert {"judge", "galore"} <= {names for _, names in told}
+    for path, names in told:
+        assert set(names.split(",")) <= PROJECT["optional-dependencies"].keys(), path
 
 
 # Working copy

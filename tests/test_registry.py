@@ -57,7 +57,7 @@ def test_stock_plugins_come_through_the_entry_points() -> None:
     assert {"nano", "nano-t5"} <= set(found.models)
     assert "super-ni" in found.tasks
     assert found.origins["method", "lora"].plugin == "benchbench_plugins.lora"
-    assert found.origins["method", "lora"].distribution == "benchbench"
+    assert found.origins["method", "lora"].distribution == "benchbench-peft"
 
 
 @pytest.mark.parametrize("name", ["benchbench_plugins.lora", "benchbench-plugins"])
@@ -117,6 +117,27 @@ def test_the_first_protocol_is_the_default_and_others_are_refused() -> None:
 def test_two_plugins_with_one_name_are_both_named() -> None:
     with pytest.raises(DuplicateName, match=r"'toy' is registered by both plugin. and plugin."):
         of(ToyPlugin(), ToyPlugin())
+
+
+def test_two_installed_packages_with_the_same_plugin_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where benchbench is installed under its former name too."""
+    write_plugin(tmp_path, "twice", "", monkeypatch)
+    for package in ("former-name", "latter-name"):
+        folder = tmp_path / package / f"{package.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text("[benchbench]\ntwice = twice\n")
+        monkeypatch.syspath_prepend(folder.parent)
+    first, second = (f"{p} \\(in {tmp_path / p}\\)" for p in ("latter-name", "former-name"))
+    with pytest.raises(PluginError, match=f"'twice' .* {first} and {second}; .*pip uninstall NAME"):
+        Registry.load()
+
+
+def test_a_plugin_that_is_named_though_it_is_installed_is_refused() -> None:
+    with pytest.raises(DuplicateName, match=r"'benchbench_plugins.adalora' is registered by both"):
+        Registry.load(extra=["benchbench_plugins"])
 
 
 def write_plugin(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

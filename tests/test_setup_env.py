@@ -19,6 +19,7 @@ def setup_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     venv = tmp_path / ".venv"
     places = {
+        "ROOT": tmp_path,
         "VENV": venv,
         "BIN": venv / "bin",
         "PYTHON": venv / "bin" / "python",
@@ -132,7 +133,7 @@ def test_a_mac_asks_for_no_processor_build(setup_env, installer):
 def test_an_nvidia_machine_is_told_how_to_get_vllm(setup_env, installer, capsys):
     installer.machine = setup_env.Machine("Linux", "x86_64", True)
     assert "vllm" not in " ".join(installer.make_current())
-    assert 'pip install "benchbench[all,vllm]"' in capsys.readouterr().err
+    assert 'pip install ".[all,vllm]"' in capsys.readouterr().err
 
 
 def test_the_script_and_the_locks_mean_the_same_torch(setup_env):
@@ -174,8 +175,20 @@ def test_changed_locks_are_installed_over_what_is_there(setup_env, installer):
     installer.wanted = installer.wanted._replace(made_from="locks of tomorrow")
     commands = installer.make_current()
     assert "-m venv" not in " ".join(commands)
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert installer.wanted.is_current
+
+
+def test_the_project_does_not_stay_installed_under_its_former_name(setup_env, installer):
+    installer.make_current()
+    leftover = setup_env.ROOT / "benchbench.egg-info"
+    leftover.mkdir()
+    (leftover / "entry_points.txt").touch()
+    installer.wanted = installer.wanted._replace(made_from="another name")
+    *_, uninstall, install = installer.make_current()
+    assert uninstall.endswith("uninstall --yes benchbench")
+    assert install.endswith(f"--editable {setup_env.ROOT}")
+    assert not leftover.exists()
 
 
 def test_another_python_starts_afresh(setup_env, installer):

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -19,7 +19,14 @@ from benchbench.contract.method import Method
 from benchbench.contract.mix import Mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Protocol, Task
-from benchbench.errors import BadParameter, DuplicateName, PluginError, UnknownName, described
+from benchbench.errors import (
+    BadParameter,
+    BenchbenchError,
+    DuplicateName,
+    PluginError,
+    UnknownName,
+    described,
+)
 from benchbench.records.record import PluginOrigin
 from benchbench.registry.checks import check_item
 from benchbench.registry.file import SUFFIX, PluginFile, plugin_file
@@ -66,6 +73,7 @@ class Registry:
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         origins: dict[str, PluginOrigin] = {}
+        doors: dict[str, EntryPoint | PluginFile] = {}
         broken: list[BrokenPlugin] = []
         seen: set[str] = set()
         for door in (*entry_points(group=GROUP), *map(_door, extra)):
@@ -77,13 +85,13 @@ class Registry:
                 if name in block:
                     continue
                 if name in origins:
-                    raise DuplicateName("plugin", name, origins[name].distribution, name)
+                    raise _registered_twice(name, doors[name], door)
                 try:
                     manager.register(load(), name)
                 except Exception as error:  # a stranger's module may raise anything
                     broken.append(BrokenPlugin(name, described(error)))
                     continue
-                origins[name] = _origin(name, door)
+                origins[name], doors[name] = _origin(name, door), door
         if unknown := sorted(set(block) - seen):
             raise UnknownName("plugin", unknown[0], seen)
         _refuse_misspelt_hooks(manager)
@@ -224,6 +232,24 @@ def _origin(name: str, door: EntryPoint | PluginFile) -> PluginOrigin:
         plugin=name,
         distribution=distribution.name if distribution else "",
         version=distribution.version if distribution else "",
+    )
+
+
+def _registered_twice(
+    name: str, first: EntryPoint | PluginFile, second: EntryPoint | PluginFile
+) -> BenchbenchError:
+    """Tell what to do about two doors with one name; leaving that name out would close both."""
+    packages = {
+        door.dist.name: door.dist.locate_file("")
+        for door in (first, second)
+        if isinstance(door.dist, Distribution)
+    }
+    if len(packages) < 2:
+        return DuplicateName("plugin", name, first.dist.name if first.dist else "", name)
+    found = " and ".join(f"{package} (in {folder})" for package, folder in packages.items())
+    return PluginError(
+        f"plugin {name!r} is registered by two installed packages, {found}; take one away with "
+        "`pip uninstall NAME`, or delete the NAME.egg-info that it left in a clone."
     )
 
 
