@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench_plugins.nano import corpus, pretrain, sample
-from benchbench_plugins.nano.skills import all_skills
+from benchbench_plugins.nano.pretraining import card, corpus, pretrain, sample
+from benchbench_plugins.nano.pretraining.catalogue import all_skills
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "plugins" / "nano" / "weights"
@@ -176,6 +177,12 @@ def test_model_runs_on_a_long_prompt(tokenizer):
     with torch.no_grad():
         logits = model(torch.randint(3, len(tokenizer), (1, 1152))).logits
     assert torch.isfinite(logits).all()
+
+
+def test_the_card_is_what_the_generator_writes_of_a_run():
+    fixed = re.split(r"{\w+[^}]*}", card.CARD)
+    text = (WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert len(fixed) > 5 and re.fullmatch(".*?".join(map(re.escape, fixed)), text, re.DOTALL)
 
 
 TINY = (

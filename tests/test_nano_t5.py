@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbench_plugins import nano
-from benchbench_plugins.nano import sample, sample_wording
-from benchbench_plugins.nano_t5 import WEIGHTS, corpus, pretrain, register_models, start
-from benchbench_plugins.nano_t5.tokenizer import SENTINELS
+from benchbench_plugins.nano.pretraining import sample, sample_wording
+from benchbench_plugins.nano_t5 import WEIGHTS, register_models
+from benchbench_plugins.nano_t5.pretraining import card, corpus, pretrain, start
+from benchbench_plugins.nano_t5.pretraining.tokenizer import SENTINELS
 
 MARK = re.compile(r"<extra_id_\d+>")
 
@@ -47,7 +48,9 @@ def test_corpus_holds_no_test_instance_and_no_exam_format():
 
 
 def test_corpus_discards_a_pair_with_a_test_input(monkeypatch):
-    monkeypatch.setattr("benchbench_plugins.nano.corpus.held_out_inputs", lambda: ("in the",))
+    monkeypatch.setattr(
+        "benchbench_plugins.nano.pretraining.corpus.held_out_inputs", lambda: ("in the",)
+    )
     assert all("in the" not in "".join(pair) for pair in _pairs(100))
 
 
@@ -55,7 +58,9 @@ def test_corpus_discards_a_pair_with_a_test_input(monkeypatch):
 def test_no_test_input_is_torn_and_so_kept(kind, monkeypatch):
     from random import Random
 
-    monkeypatch.setattr("benchbench_plugins.nano.corpus.held_out_inputs", lambda: ("in the",))
+    monkeypatch.setattr(
+        "benchbench_plugins.nano.pretraining.corpus.held_out_inputs", lambda: ("in the",)
+    )
     for seed in range(200):
         source, target = kind(Random(seed))
         spans = iter([*MARK.split(target)[1:], target])
@@ -171,6 +176,12 @@ def test_lent_words_are_near_where_they_are_near_for_nano(tokenizer):
     assert model.lm_head.weight is model.shared.weight
 
 
+def test_the_card_is_what_the_generator_writes_of_a_run():
+    fixed = re.split(r"{\w+[^}]*}", card.CARD)
+    text = (WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert len(fixed) > 5 and re.fullmatch(".*?".join(map(re.escape, fixed)), text, re.DOTALL)
+
+
 TINY = (
     "--batch 64 --length 32 --target 16 --hidden 32 --heads 4 --intermediate 32 --layers 1 "
     "--vocabulary 400 --steps 4 --warm-up 1 --save-every 2 --threads 1"
@@ -178,7 +189,7 @@ TINY = (
 
 
 def test_pretraining_runs_and_resumes_to_the_same_weights(tmp_path, monkeypatch):
-    from benchbench_plugins.nano import pretrain as loop
+    from benchbench_plugins.nano.pretraining import pretrain as loop
 
     monkeypatch.setattr(loop, "TOKENIZER_DOCUMENTS", 50)
     monkeypatch.setattr(pretrain, "ROUND", 4)

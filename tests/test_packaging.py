@@ -96,12 +96,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_every_file_of_the_three_packages_and_no_other(wheel):
+def test_the_wheel_holds_every_file_of_the_three_packages_but_the_pretraining(wheel):
     expected = {
         (Path(package) / path.relative_to(ROOT / folder)).as_posix()
         for folder, package in FOLDERS.items()
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "pretraining"} & set(path.parts)
     }
     found = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert found == expected
@@ -111,6 +111,33 @@ def test_the_wheel_carries_the_small_models(wheel):
     for name in ("nano", "nano_t5"):
         assert f"benchbench_plugins/{name}/weights/model.safetensors" in wheel.namelist()
     assert not [name for name in wheel.namelist() if ".state" in name]
+
+
+def test_what_is_installed_works_without_what_made_the_weights(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    script = (
+        "import benchbench_plugins\n"
+        "from benchbench.registry import Registry\n"
+        "found = Registry.load(extra=['benchbench_plugins.nano', 'benchbench_plugins.nano_t5'],"
+        " block=['benchbench-plugins', 'benchbench-tasks'])\n"
+        "assert {'nano', 'nano-t5'} <= set(found.models) and not found.broken, found\n"
+        "print(benchbench_plugins.__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
+
+
+def test_nothing_that_is_installed_imports_what_made_the_weights(wheel):
+    modules = [name for name in wheel.namelist() if name.endswith(".py")]
+    imports = re.compile(r"^\s*(from|import)\s.*\bpretraining\b", re.MULTILINE)
+    assert modules and not [m for m in modules if imports.search(wheel.read(m).decode())]
 
 
 def test_the_wheel_offers_the_command_and_the_stock_plugins(wheel):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -58,6 +60,18 @@ def test_stock_plugins_come_through_the_entry_points() -> None:
     assert "super-ni" in found.tasks
     assert found.origins["method", "lora"].plugin == "benchbench_plugins.lora"
     assert found.origins["method", "lora"].distribution == "benchbench-peft"
+
+
+def test_a_package_within_a_package_of_plugins_is_no_plugin_and_is_not_imported() -> None:
+    script = (
+        "import sys\n"
+        "from benchbench.registry import Registry\n"
+        "names = {origin.plugin for origin in Registry.load().plugins}\n"
+        "assert 'benchbench_plugins.nano' in names\n"
+        "found = [name for name in {*names, *sys.modules} if 'pretraining' in name]\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize("name", ["benchbench_plugins.lora", "benchbench-plugins"])

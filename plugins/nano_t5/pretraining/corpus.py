@@ -13,10 +13,10 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from benchbench_plugins.nano import corpus
-from benchbench_plugins.nano.corpus import is_clean, labelled, skills
-from benchbench_plugins.nano.skills import Example, Skill
-from benchbench_plugins.nano.world import PEOPLE, WORDS
+from benchbench_plugins.nano.pretraining import corpus
+from benchbench_plugins.nano.pretraining.corpus import is_clean, labelled, skills
+from benchbench_plugins.nano.pretraining.skills import Example, Skill
+from benchbench_plugins.nano.pretraining.world import PEOPLE, WORDS
 
 from .tokenizer import SENTINELS
 

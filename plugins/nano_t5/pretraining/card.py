@@ -24,7 +24,7 @@ world and is of no use for anything else.
 
 ## Training
 
-- Command: `python -m benchbench_plugins.nano_t5.pretrain {flags}`
+- Command, in a clone: `python -m benchbench_plugins.nano_t5.pretraining.pretrain {flags}`
 - Pairs of source and target drawn: {pairs:,}
 - Held-out loss after rounding to bf16: {loss:.3f} nats a target token, perplexity {perplexity:.2f}
   (pairs of the same generator, drawn apart from training's)
@@ -35,18 +35,18 @@ world and is of no use for anything else.
 {remark}
 ## Data
 
-Everything is generated from a seed by `corpus.py` beside this card, out of nano's words, skills and
-documents; no text written by others is in it, and no licence but this package's applies. There are
-seven kinds of pair: rows of words, copied as they are or in another layout; one question with its
-bare answer as the target; several questions, or several inputs of one question, whose answers are
-left out; texts with spans of words left out (the span corruption of T5); and texts that are cut in
-two (the prefix language modelling of T5's `lm-adapt` versions).
+Everything is generated from a seed by `pretraining/corpus.py`, which a clone has, out of nano's
+words, skills and documents; no text written by others is in it, and no licence but this package's
+applies. There are seven kinds of pair: rows of words, copied as they are or in another layout; one
+question with its bare answer as the target; several questions, or several inputs of one question,
+whose answers are left out; texts with spans of words left out (the span corruption of T5); and
+texts that are cut in two (the prefix language modelling of T5's `lm-adapt` versions).
 
 ## What it begins with
 
-Not chance alone (`start.py` beside this card): its embeddings begin as a mixture of random numbers
-and nano's embeddings, and a few attention heads begin as an induction circuit (arXiv 2209.11895),
-which copies. Training may unlearn it.
+Not chance alone (`pretraining/start.py`): its embeddings begin as a mixture of random numbers and
+nano's embeddings, and a few attention heads begin as an induction circuit (arXiv 2209.11895), which
+copies. Training may unlearn it.
 
 ## What it has and has not seen of the sample tasks
 

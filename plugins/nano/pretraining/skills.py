@@ -1,4 +1,4 @@
-"""What a skill is, and the table of all of them.
+"""What a skill is; `catalogue.py` has all of them.
 
 A skill is one small operation on text with several wordings of its instruction. The corpus shows
 skills in many surface formats; the sample of tasks words some of them again in its own way.
@@ -63,13 +63,3 @@ class Skill:
         for word, others in SYNONYMS.items():
             text = text.replace(word, random.choice(others))
         return text
-
-
-def all_skills() -> dict[str, Skill]:
-    """Gather the skills of every module, by name."""
-    from . import listwork, reading, rewriting
-
-    skills = (*reading.SKILLS, *listwork.SKILLS, *rewriting.SKILLS)
-    table = {skill.name: skill for skill in skills}
-    assert len(table) == len(skills), "two skills share a name"
-    return table

@@ -23,22 +23,23 @@ about the real world and is of no use for anything else.
 
 ## Training
 
-- Command: `python -m benchbench_plugins.nano.pretrain {flags}`
+- Command, in a clone: `python -m benchbench_plugins.nano.pretraining.pretrain {flags}`
 - Tokens seen: {tokens:,}
 - Held-out loss after rounding to bf16: {loss:.3f} nats a token, perplexity {perplexity:.2f}
   (documents of the same generator, drawn apart from training's)
 - Wall time: {minutes:.0f} minutes, at most {threads} CPU thread(s), {hardware}, no GPU, fp32
-- Optimizer: Muon for the matrices of the layers, AdamW for the rest (`muon.py` says why)
+- Optimizer: Muon for the matrices of the layers, AdamW for the rest
+  (`pretraining/muon.py` says why)
 - Sums are rounded differently with another number of threads: a repeat reads the same text in the
   same order, and ends with weights that are alike but not identical
 {remark}
 ## Data
 
-Everything is generated from a seed by `corpus.py` beside this card; no text written by others
-is in it, and no licence but this package's applies. The generator has a vocabulary of some
-hundred words (people, places, animals, tools, colours, feelings, numbers, ...), a small grammar,
-and about sixty small skills (find the colour in a text, reverse a list, ask a question, ...),
-each with several wordings, shown in many surface formats: labelled examples, arrows, JSON,
+Everything is generated from a seed by `pretraining/corpus.py`, which a clone has; no text written
+by others is in it, and no licence but this package's applies. The generator has a vocabulary of
+some hundred words (people, places, animals, tools, colours, feelings, numbers, ...), a small
+grammar, and about sixty small skills (find the colour in a text, reverse a list, ask a question,
+...), each with several wordings, shown in many surface formats: labelled examples, arrows, JSON,
 chat turns. Stories, plain facts and repeated rows of words or Unicode characters make up the rest.
 The mixture changes twice (`corpus.STAGES`): words and grammar first, then mostly copying and
 looking up, then all the skills again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from benchbench_plugins.nano.tokenizer import byte_pairs
+from benchbench_plugins.nano.pretraining.tokenizer import byte_pairs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -1,4 +1,6 @@
-"""Pretrain nano-t5 from nothing: `python -m benchbench_plugins.nano_t5.pretrain --out DIR`.
+"""Pretrain nano-t5 from nothing.
+
+    python -m benchbench_plugins.nano_t5.pretraining.pretrain --out DIR
 
 The loop and the optimizers are nano's; the model, its tokenizer and its batches are T5's. A run
 that was interrupted goes on from `--state` when it is started again with the same flags.
@@ -14,8 +16,13 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchbench_plugins.nano.corpus import NEVER_SHOWN
-from benchbench_plugins.nano.pretrain import held_out_loss, tokenizer_texts, train, write_folder
+from benchbench_plugins.nano.pretraining.corpus import NEVER_SHOWN
+from benchbench_plugins.nano.pretraining.pretrain import (
+    held_out_loss,
+    tokenizer_texts,
+    train,
+    write_folder,
+)
 
 from .card import Facts, model_card
 from .corpus import pair

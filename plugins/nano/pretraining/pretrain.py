@@ -1,4 +1,6 @@
-"""Pretrain nano from nothing: `python -m benchbench_plugins.nano.pretrain --out DIR`.
+"""Pretrain nano from nothing.
+
+    python -m benchbench_plugins.nano.pretraining.pretrain --out DIR
 
 The loop is plain: Muon and AdamW, warm-up and decay, packed documents with EOS between them.
 It runs in fp32 on a CPU; the folder it writes is in the usual Hugging Face layout, in bf16. A run

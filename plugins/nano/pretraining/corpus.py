@@ -10,8 +10,9 @@ import json
 from functools import cache
 from random import Random
 
+from .catalogue import all_skills
 from .sample import held_out_inputs
-from .skills import Example, Skill, all_skills
+from .skills import Example, Skill
 from .world import (
     KINDS,
     MONTHS,

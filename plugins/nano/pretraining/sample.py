@@ -1,7 +1,9 @@
 """The embedded sample: tasks in the schema of Super-NaturalInstructions, written for nano.
 
 The instances come from the skills, the wording of definitions and explanations from here.
-`python -m benchbench_plugins.nano.sample --out DIR` writes the same bytes for the same seed.
+It writes the same bytes for the same seed:
+
+    python -m benchbench_plugins.nano.pretraining.sample --out DIR
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from .catalogue import all_skills
 from .sample_wording import DRAFTS, Draft
-from .skills import Example, all_skills
+from .skills import Example
 
 SEED = 0
 TRAIN_INSTANCES = 25
