@@ -101,6 +101,11 @@ class Unsuited(BenchbenchError):
     """A method cannot be used on this model: raised by ``adapt()`` with the reason."""
 
 
+class TrainingStopped(BenchbenchError):
+    """Somebody, or a scheduler, ended a training: it says nothing of the method, and the same
+    command goes on from there."""
+
+
 class SandboxUnavailable(BenchbenchError):
     """This machine cannot confine programs that models wrote."""
 

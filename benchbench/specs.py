@@ -7,8 +7,9 @@ different run and never a silently different result under an old id.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 from benchbench.errors import BadParameter
@@ -249,14 +250,25 @@ def labels(methods: Sequence[MethodSpec]) -> list[str]:
     ]
 
 
+def _adapter(hint: Any) -> Any:
+    """Return pydantic's adapter of a type."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(hint)
+
+
+adapter_of: Callable[[Any], Any] = cache(_adapter)
+"""Pydantic's adapter of a type, kept: to make one takes a hundred times as long as to use it."""
+
+
 def typed(owner: str, key: str, value: Any, hint: Any) -> Any:
     """Return a value, which may be the user's text, as the type a field declares."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     wrong = BadParameter(f"{owner}: {key} is {value!r}; it must be {_type_name(hint)}.")
     text_none = isinstance(value, str) and value.lower() == "none"
     try:
-        found = TypeAdapter(hint).validate_python(None if text_none else value)
+        found = adapter_of(hint).validate_python(None if text_none else value)
     except ValidationError as error:
         raise wrong from error
     if isinstance(found, float) and not math.isfinite(found):  # no JSON, so no record, holds it

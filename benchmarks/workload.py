@@ -116,4 +116,12 @@ def new_job(folder: Path, method: str, examples: Sequence[Example], **train: Any
         precision=machine.precision(),
         seed=42,
     )
-    return TrainJob(spec=spec, model=folder, examples=path, folder=folder / "run")
+    registry = Registry.load()
+    return TrainJob(
+        spec=spec,
+        role=registry.methods[method].role,
+        origin=registry.origins["method", method],
+        model=folder,
+        examples=path,
+        folder=folder / "run",
+    )

@@ -71,7 +71,7 @@ def belonging(tmp_path: Path, tiny_model: Path) -> TaskResult:
     """A result that a run of the board leaves."""
     board = read_board(write(tmp_path))
     plan = make_plan(board.grid, toys.registry(tiny_model), None, "float32")
-    spec = next(run for run in plan.runs if run.method.name == "part")
+    spec = next(run.spec for run in plan.runs if run.method.name == "part")
     found = result(replace(run_record(), spec=spec), 0.5)
     return replace(found, spec=replace(found.spec, task=plan.tests[0].spec))
 

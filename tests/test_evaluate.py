@@ -37,12 +37,12 @@ def job(run: RunRecord, split: TaskSplit = SPLIT, renderer: Renderer = RENDERER)
         prompts = render(split, renderer)
     return Job(
         run=run,
+        model=Path(),
         checkpoint=Checkpoint(run_id=run.run_id, route="base", sha256=sha256, folder=Path()),
         split=split,
         prompts=prompts,
         renderer=renderer,
         spec=ResultSpec(task=split.spec, data=split.data, engine=ENGINE, checkpoint=sha256),
-        origin=ORIGIN,
     )
 
 
@@ -61,7 +61,7 @@ def test_answers_find_their_sample_in_any_order(tmp_path: Path) -> None:
     assert result.primary.value == 1.0
     assert (result.n, result.n_missing, result.n_truncated) == (6, 0, 1)
     assert result.publishable
-    assert Store(tmp_path).result(result.run_id, result.spec) == result
+    assert Store(tmp_path).read().result(result.run_id, result.spec) == result
 
 
 def test_all_checkpoints_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_finished_samples_are_not_asked_again(tmp_path: Path) -> None:
     engine = ToyEngine(answer)
     with pytest.raises(Killed):
         results(engine, store, job(run))
-    assert store.result(run.run_id, job(run).spec) is None
+    assert not store.read().results
     again = ToyEngine(says_its_input)
     (result,) = results(again, store, job(run))
     assert len(again.requests) == 3
@@ -169,7 +169,9 @@ def split_of(task: Task) -> TaskSplit:
     protocol = task.protocols["say"]
     samples = tuple(task.samples("test", Data(name="", folder=Path(), source="sample")))
     spec = TaskSpec(name=task.name, protocol="say")
-    return TaskSplit(task=task, spec=spec, protocol=protocol, samples=samples, data=DATA)
+    return TaskSplit(
+        task=task, spec=spec, protocol=protocol, samples=samples, data=DATA, origin=ORIGIN
+    )
 
 
 def test_choices_are_ranked_and_nothing_is_generated(renderer: Renderer, tmp_path: Path) -> None:

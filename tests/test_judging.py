@@ -85,11 +85,11 @@ def march(world: World, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> An
         from benchbench.plan.plan import make_plan
 
         plan = make_plan(request.grid, registry, None, "float32")
-        for spec in plan.runs:
-            second = spec.seed == 2 and spec.method.name == "whole"
-            names[spec.id] = spec.method.name + " 2" * second
+        for each in plan.runs:
+            second = each.spec.seed == 2 and each.spec.method.name == "whole"
+            names[each.id] = each.spec.method.name + " 2" * second
         says = Says()
-        return run(request, registry, says), says
+        return run(request, registry, world, says), says
 
     return go
 

@@ -240,6 +240,6 @@ def test_every_run_that_trains_is_estimated(tiny_model: Path) -> None:
         seeds=(1, 2),
     )
     plan = make_plan(grid, registry, None, "float32")
-    found = estimate_all(plan, registry)
-    assert found.keys() == {spec.id for spec in plan.runs if spec.train}
+    found = estimate_all(plan)
+    assert found.keys() == {run.id for run in plan.runs if run.spec.train}
     assert all(each.total for each in found.values())

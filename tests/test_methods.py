@@ -21,6 +21,7 @@ from benchbench.train import process
 from benchbench.train.batches import padded
 from benchbench.train.examples import write_examples
 from benchbench.train.job import TrainJob
+from tests.toy_jobs import whence
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,7 +120,11 @@ def new_job(tiny_model: Path, tmp_path: Path) -> NewJob:
             seed=42,
         )
         return TrainJob(
-            spec=spec, model=tiny_model, examples=examples, folder=tmp_path / folder, plugins=()
+            spec=spec,
+            **whence(name),
+            model=tiny_model,
+            examples=examples,
+            folder=tmp_path / folder,
         )
 
     return make

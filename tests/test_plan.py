@@ -35,7 +35,7 @@ class Unseen(Toy):
 
 
 def test_the_untuned_model_comes_first_and_once(tiny_model: Path) -> None:
-    runs = plan(GRID, tiny_model).runs
+    runs = [run.spec for run in plan(GRID, tiny_model).runs]
     assert [(r.method.name, r.seed) for r in runs] == [
         ("untuned", 0),
         *(("part", seed) for seed in (1, 2, 3)),
@@ -45,7 +45,7 @@ def test_the_untuned_model_comes_first_and_once(tiny_model: Path) -> None:
 
 
 def test_every_default_is_filled_in(tiny_model: Path) -> None:
-    run = plan(GRID, tiny_model).runs[1]
+    run = plan(GRID, tiny_model).runs[1].spec
     assert run.method.params == {"learning_rate": 1e-3, "size": 2}
     assert run.train is not None
     assert run.train.task == TaskSpec(
@@ -77,8 +77,8 @@ def test_what_only_evaluation_heeds_does_not_change_the_runs(
     monkeypatch.setattr(toys.Echo, "evaluation_only", ("samples_each",))
     more = replace(GRID, tasks=(TaskSpec(name="echo", params={"samples_each": 2}),))
     first, other = plan(GRID, tiny_model), plan(more, tiny_model)
-    assert first.runs[1].train and other.runs[1].train
-    assert first.runs[1].train.task == other.runs[1].train.task
+    assert first.runs[1].spec.train and other.runs[1].spec.train
+    assert first.runs[1].spec.train.task == other.runs[1].spec.train.task
     assert first.tests[0].spec != other.tests[0].spec
 
 
@@ -108,7 +108,7 @@ def test_what_a_split_does_not_heed_is_at_its_default(
 
 
 def test_training_settings_are_typed(tiny_model: Path) -> None:
-    changed = plan(replace(GRID, train={"epochs": "2", "batch_size": "8"}), tiny_model).runs[1]
+    changed = plan(replace(GRID, train={"epochs": "2", "batch_size": "8"}), tiny_model).runs[1].spec
     assert changed.train is not None
     assert (changed.train.epochs, changed.train.batch_size) == (2.0, 8)
 
@@ -229,4 +229,4 @@ def test_where_nothing_is_trained_nothing_is_trained_on(tiny_model: Path) -> Non
     untuned = replace(GRID, methods=(MethodSpec(name="untuned"),), tasks=(TaskSpec(name="unseen"),))
     made = plan(untuned, tiny_model)
     assert made.training is None
-    assert [run.train for run in made.runs] == [None]
+    assert [run.spec.train for run in made.runs] == [None]

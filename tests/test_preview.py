@@ -13,7 +13,7 @@ from benchbench.run.preview import preview
 from benchbench.run.request import RunRequest
 from tests import toys
 from tests.toy_tasks import Judged, Toy, Turns
-from tests.toy_world import World, march, request_, world
+from tests.toy_world import World, request_, world
 from tests.toys import ENGINE
 
 __all__ = ["request_", "world"]
@@ -40,7 +40,7 @@ def test_a_preview_tells_what_is_to_do_and_writes_nothing(
     assert not request_.store.folder.exists()
 
     world.fails = {"part"}
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     rows = preview(request_, toys.registry(tiny_model))
     states = {(row["method"], row["train"], row["evaluate"]) for row in rows}
     assert states == {
@@ -78,7 +78,7 @@ def test_another_engine_is_another_result(
     tiny_model: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     other = replace(ENGINE, version="2")
     monkeypatch.setattr("benchbench.run.preview.engine_spec", lambda name, precision: other)
     rows = preview(request_, toys.registry(tiny_model))

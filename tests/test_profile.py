@@ -67,7 +67,7 @@ def train_of(tiny_model: Path, **settings: str) -> TrainSpec:
         tasks=(TaskSpec(name="echo"),),
         train=settings,
     )
-    train = make_plan(grid, toys.registry(tiny_model), None, "float32").runs[-1].train
+    train = make_plan(grid, toys.registry(tiny_model), None, "float32").runs[-1].spec.train
     assert train
     return train
 

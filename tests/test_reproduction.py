@@ -33,7 +33,7 @@ def planned(arguments: list[str]) -> list[RunSpec]:
     keys = ("method", "tasks", "model", "train_on", "seeds", "setting")
     grid = grid_of_flags(*(flags[key] for key in keys))
     plan = make_plan(grid, REGISTRY, None, "float32")
-    return [spec for spec in plan.runs if spec.train]
+    return [run.spec for run in plan.runs if run.spec.train]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import pytest
 from benchbench import MethodSpec
 from benchbench.cli.report import print_json
 from benchbench.errors import StoreError
+from benchbench.records.record import RunRecord
 from benchbench.records.store import Store
 from benchbench.run.request import RunRequest
-from benchbench.train.job import Outcome, TrainJob
-from tests.toy_world import LOGS, Says, World, march, request_, world
+from benchbench.train.job import TrainJob
+from tests.toy_world import LOGS, Says, World, request_, world
 
 __all__ = ["request_", "world"]
 
@@ -23,14 +24,14 @@ def test_a_failure_is_a_record_and_is_not_tried_again_unasked(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
     world.fails = {"part"}
-    report = march(request_, tiny_model)
+    report = world.march(request_, tiny_model)
     assert [r.status for r in report.runs].count("out_of_memory") == 2
     assert len(report.results) == 3 and not report.ok
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     assert world.trained.count("part 1") == 1
 
     world.fails = set()
-    report = march(replace(request_, retry_failed=True), tiny_model)
+    report = world.march(replace(request_, retry_failed=True), tiny_model)
     assert world.trained.count("part 1") == 2
     assert report.ok and len(report.results) == 5
 
@@ -40,7 +41,7 @@ def test_what_is_not_served_as_trained_is_not_publishable(
 ) -> None:
     world.parity = False
     reporter = Says()
-    report = march(request_, tiny_model, reporter)
+    report = world.march(request_, tiny_model, reporter)
     assert not report.ok
     published = {r.run.method.name: r.publishable for r in report.results}
     assert published == {"untuned": True, "part": False, "whole": False}
@@ -51,12 +52,12 @@ def test_an_unpublishable_result_can_be_tried_again(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
     world.parity = False
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     for run_id, rows in world.served.items():
         if rows != LOGS["trained"] and len(world.trained) > 1:
             world.served[run_id] = LOGS["trained"]
-    assert not march(request_, tiny_model).ok
-    report = march(replace(request_, retry_failed=True), tiny_model)
+    assert not world.march(request_, tiny_model).ok
+    report = world.march(replace(request_, retry_failed=True), tiny_model)
     assert len(world.trained) == 5  # the checkpoints were fine
     assert {r.publishable for r in report.results if r.run.train} == {True}
 
@@ -64,11 +65,11 @@ def test_an_unpublishable_result_can_be_tried_again(
 def test_a_checkpoint_that_is_refused_does_not_stop_the_others(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
-    plan = march(request_, tiny_model).plan
-    bad, overflowing = (spec.id for spec in plan.runs if spec.method.name == "part")
+    plan = world.march(request_, tiny_model).plan
+    bad, overflowing = (each.id for each in plan.runs if each.spec.method.name == "part")
     world.refuses, world.overflows = {bad}, {overflowing}
     fresh = replace(request_, store=Store(request_.store.folder.parent / "fresh"))
-    report = march(fresh, tiny_model)
+    report = world.march(fresh, tiny_model)
     assert set(report.refused) == {bad, overflowing}
     assert {r.run.method.name for r in report.results} == {"untuned", "whole"}
     assert len(report.results) == 3 and not report.ok
@@ -80,26 +81,26 @@ def test_ctrl_c_in_a_training_leaves_no_record_and_the_same_command_goes_on(
 ) -> None:
     train = world.train
 
-    def interrupted(job: TrainJob, progress: Any) -> Outcome:
+    def interrupted(job: TrainJob, progress: Any) -> RunRecord:
         if world.trained[-1:] == ["part 1"]:
             checkpoint = job.work / "checkpoint-25"
             checkpoint.mkdir(parents=True)
             raise KeyboardInterrupt
         return train(job, progress)
 
-    monkeypatch.setattr("benchbench.train.missing.train.train", interrupted)
+    monkeypatch.setattr(world, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        march(request_, tiny_model)
-    assert len(request_.store.runs()) == 2
+        world.march(request_, tiny_model)
+    assert len(request_.store.read().runs) == 2
     (kept,) = request_.store.folder.glob("*/work/checkpoint-25")
     seen: list[bool] = []
 
-    def goes_on(job: TrainJob, progress: Any) -> Outcome:
+    def goes_on(job: TrainJob, progress: Any) -> RunRecord:
         seen.append(job.work == kept.parent and kept.is_dir())
         return train(job, progress)
 
-    monkeypatch.setattr("benchbench.train.missing.train.train", goes_on)
-    assert march(request_, tiny_model).ok
+    monkeypatch.setattr(world, "train", goes_on)
+    assert world.march(request_, tiny_model).ok
     assert world.trained == ["untuned 0", "part 1", "part 2", "whole 1", "whole 2"]
     assert seen == [True, False, False]  # what training had left by then was there to go on from
 
@@ -108,24 +109,24 @@ def test_a_training_that_was_killed_leaves_no_record_and_goes_on(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
     world.killed = True
-    report = march(request_, tiny_model)
+    report = world.march(request_, tiny_model)
     assert not report.ok and len(report.killed) == 4
     assert request_.store.run(report.killed[0].id) is None
     world.killed = False
-    report = march(request_, tiny_model)
+    report = world.march(request_, tiny_model)
     assert report.ok and len(report.results) == 5
 
 
 def test_a_damaged_checkpoint_is_named_and_the_others_are_served(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
-    report = march(request_, tiny_model)
+    report = world.march(request_, tiny_model)
     victims = [r.run_id for r in report.runs if r.spec.method.name == "part"]
     for result in report.results:
         shutil.rmtree(request_.store.result_folder(result.run_id, result.spec))
     for run_id in victims:
         (request_.store.run_folder(run_id) / "checkpoint" / "weights").write_text("other")
-    again = march(request_, tiny_model)
+    again = world.march(request_, tiny_model)
     assert sorted(again.refused) == sorted(victims) and not again.ok
     assert all("not the one that was trained" in why for why in again.refused.values())
     assert {r.run_id for r in again.results} == {r.run_id for r in report.runs} - set(victims)
@@ -138,7 +139,7 @@ def test_a_broken_record_is_told_before_the_work(
     broken.mkdir(parents=True)
     (broken / "run.json").write_text("{")
     with pytest.raises(StoreError, match=r"run\.json"):
-        march(request_, tiny_model)
+        world.march(request_, tiny_model)
     assert world.trained == []
 
 
@@ -149,7 +150,7 @@ def test_variants_of_a_method_are_told_apart(
     world.fails = {"part"}
     says = Says()
     grid = replace(request_.grid, methods=variants, seeds=(1,))
-    march(replace(request_, grid=grid), tiny_model, says)
+    world.march(replace(request_, grid=grid), tiny_model, says)
     failed = [line for line in says.lines if "out_of_memory" in line]
     assert [line.split(":")[0] for line in failed] == [
         "part size=3 (seed 1)",
@@ -161,10 +162,10 @@ def test_the_rows_of_all_ends_have_the_same_keys(
     world: World, request_: RunRequest, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.fails = {"part"}
-    plan = march(request_, tiny_model).plan
-    world.refuses = {next(spec.id for spec in plan.runs if spec.method.name == "whole")}
+    plan = world.march(request_, tiny_model).plan
+    world.refuses = {next(each.id for each in plan.runs if each.spec.method.name == "whole")}
     fresh = replace(request_, store=Store(request_.store.folder.parent / "fresh"))
-    print_json(march(fresh, tiny_model), fresh.store)
+    print_json(world.march(fresh, tiny_model), fresh.store)
     rows = json.loads(capsys.readouterr().out)
     found = {(row["method"], row["status"]): row for row in rows}
     failed, refused = found["part", "out_of_memory"], found["whole", "not_served"]

@@ -20,8 +20,8 @@ def test_records_come_back_equal(tmp_path: Path) -> None:
     store.add_run(run)
     store.add_result(found)
     assert store.run(run.run_id) == run
-    assert store.result(run.run_id, found.spec) == found
-    assert (store.runs(), store.results()) == ([run], [found])
+    assert store.read().result(run.run_id, found.spec) == found
+    assert (list(store.read().runs.values()), list(store.read().results)) == ([run], [found])
 
 
 def test_records_are_never_overwritten(tmp_path: Path) -> None:
@@ -167,4 +167,4 @@ def test_a_failed_run_is_set_aside_and_not_lost(tmp_path: Path) -> None:
         store.add_run(run)
         assert set_aside(store.run_folder(run.run_id)).name == f"{run.run_id}.failed-{number}"
     assert store.run(run.run_id) is None
-    assert store.runs() == []
+    assert not store.read().runs

@@ -120,7 +120,7 @@ def test_seen_tasks_are_asked_for_by_the_split_s_name(tiny_model: Path, data: Da
     assert [TaskSpec.parse(split.spec.label).split for split in plan.tests] == [
         "test", "in-task", "trained"
     ]  # fmt: skip
-    train = plan.runs[-1].train
+    train = plan.runs[-1].spec.train
     assert train and train.validation and plan.training and plan.training.validation
     assert train.task.split == "train"
     held_out = {sample.groups["task"] for sample in plan.training.validation.samples}

@@ -20,10 +20,9 @@ from benchbench.run.request import RunRequest
 from benchbench.train import launcher, trackers
 from benchbench.train.job import TrainJob
 from benchbench.train.launcher import train
-from benchbench.train.missing import Loaded
 from tests.test_cli import Command, command
 from tests.toy_jobs import LORA, NewJob, done, examples, new_job
-from tests.toy_world import Says, World, march, request_, world
+from tests.toy_world import Says, World, request_, world
 
 __all__ = ["command", "examples", "new_job", "request_", "world"]
 
@@ -119,16 +118,18 @@ def test_a_tracker_moves_no_random_number(fails_at: str, fake: Any, tmp_path: Pa
 def test_a_failure_is_told_on_screen(
     world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(job: TrainJob, progress: Any) -> Any:
+    train = world.train
+
+    def failing(job: TrainJob, progress: Any) -> Any:
         if "fake" in job.trackers and job.spec.method.name == "part":
             job.work.mkdir(parents=True)
             (job.work / trackers.FAILED).write_text("tracker fake failed\n")
-        return world.train(job, progress)
+        return train(job, progress)
 
-    monkeypatch.setattr("benchbench.train.missing.train.train", train)
+    monkeypatch.setattr(world, "train", failing)
     says = Says()
-    request = replace(request_, loaded=Loaded(trackers=("fake",)))
-    assert march(request, tiny_model, says).ok
+    request = replace(request_, trackers=("fake",))
+    assert world.march(request, tiny_model, says).ok
     assert [line for line in says.lines if "failed" in line] == [
         "part (seed 1): tracker fake failed",
         "part (seed 2): tracker fake failed",

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchbench.records.record import Instability
+from benchbench.errors import TrainingStopped
+from benchbench.records.record import Instability, RunRecord
 from benchbench.train.examples import plan
-from benchbench.train.job import Outcome, Progress, TrainJob, read
+from benchbench.train.job import Progress, TrainJob, read
 from benchbench.train.launcher import train
 from tests.test_train_process import at_step, environment, trainings
 from tests.toy_jobs import FULL, LORA, TRAIN, NewJob, examples, losses, new_job, weights
@@ -28,8 +29,8 @@ def trained(job: TrainJob) -> TrainJob:
     return job
 
 
-def outcome_of(job: TrainJob) -> Outcome:
-    found = read(job.work / "outcome.json", Outcome)
+def outcome_of(job: TrainJob) -> RunRecord:
+    found = read(job.work / "outcome.json", RunRecord)
     assert found
     return found
 
@@ -58,8 +59,8 @@ def test_a_killed_process_takes_the_other_along_and_both_go_on(rank: int, new_jo
     params = {**LORA, "dropout": 0.1}
     straight = trained(replace(new_job("lora", params, folder="straight", epochs=6.0), devices=2))
     broken = replace(new_job("lora", params, folder="broken", epochs=6.0), devices=2)
-    outcome = train(broken, at_step(28, lambda: kill(rank)))
-    assert outcome.killed, outcome
+    with pytest.raises(TrainingStopped):
+        train(broken, at_step(28, lambda: kill(rank)))
     assert not trainings()
     seen: list[Progress] = []
     outcome = train(broken, seen.append)
@@ -122,7 +123,8 @@ def test_weights_in_parts_train_as_whole_ones_do_and_go_on_bit_by_bit(new_job: N
         torch.testing.assert_close(kept[key], tensor, atol=1e-4, rtol=1e-3)
 
     broken = replace(new_job("full", FULL, folder="broken", epochs=4.0), **parts)
-    assert train(broken, at_step(28, lambda: kill(1))).killed
+    with pytest.raises(TrainingStopped):
+        train(broken, at_step(28, lambda: kill(1)))
     seen: list[Progress] = []
     outcome = train(broken, seen.append)
     assert outcome.status == "done", outcome.reason
@@ -135,7 +137,8 @@ def test_weights_in_parts_train_as_whole_ones_do_and_go_on_bit_by_bit(new_job: N
 @pytest.mark.slow
 def test_an_adapter_is_never_cut_into_parts_and_other_devices_begin_again(new_job: NewJob) -> None:
     job = replace(new_job("lora", LORA, epochs=4.0), devices=2, sharded=True)
-    assert train(job, at_step(28, lambda: kill(0))).killed
+    with pytest.raises(TrainingStopped):
+        train(job, at_step(28, lambda: kill(0)))
     seen: list[Progress] = []
     outcome = train(replace(job, devices=1), seen.append)
     assert outcome.status == "done", outcome.reason

@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
+from benchbench.errors import TrainingStopped
 from benchbench.records.record import PluginOrigin
 from benchbench.train import job, launcher, process
-from benchbench.train.job import Outcome, Progress, TrainJob
+from benchbench.train.job import Progress, TrainJob
 from benchbench.train.launcher import train
 from tests.toy_jobs import FULL, LORA, NewJob, done, examples, new_job
 
@@ -69,9 +70,8 @@ def test_full_finetuning_survives_kills_and_interrupts_bit_by_bit(new_job: NewJo
     expected = done(straight)
     broken = new_job("full", FULL, folder="broken", epochs=12.0)
 
-    outcome = train(broken, at_step(27, kill_child))
-    assert (outcome.status, outcome.artefact) == ("failed", None)
-    assert outcome.reason.startswith("the process died of signal 9 (SIGKILL)")
+    with pytest.raises(TrainingStopped, match=r"^the process died of signal 9 \(SIGKILL\)"):
+        train(broken, at_step(27, kill_child))
     assert (broken.work / "checkpoint-25").is_dir()
 
     with pytest.raises(KeyboardInterrupt):
@@ -195,7 +195,7 @@ def test_another_run_s_work_is_not_continued(
     stale.mkdir()
     train(first)
     assert stale.exists()
-    job.write(first.work / "outcome.json", Outcome(run_id=first.spec.id, status="diverged"))
+    job.write(first.work / "outcome.json", first.record("diverged"))
     assert train(first).status == "diverged"
     assert train(second).status == "failed"
     assert not stale.exists()

@@ -13,9 +13,8 @@ from benchbench.records.record import PluginOrigin
 from benchbench.run.march import run
 from benchbench.run.request import RunRequest
 from benchbench.train.examples import EXAMPLES, KEPT, fill_answer, read_examples
-from benchbench.train.missing import Loaded
 from tests import toys
-from tests.toy_world import Says, World, march, request_, world
+from tests.toy_world import Says, World, request_, world
 
 __all__ = ["request_", "world"]
 
@@ -37,11 +36,11 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_other_seeds_and_methods_read_what_was_tokenised(
     world: World, request_: RunRequest, tiny_model: Path, rendered: list[str]
 ) -> None:
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     samples = len(rendered)
     assert samples
     more = replace(request_.grid, seeds=(1, 2, 3), train={"epochs": 2.0})
-    march(replace(request_, grid=more), tiny_model)
+    world.march(replace(request_, grid=more), tiny_model)
     assert len(rendered) == samples
     (file,) = (request_.store.folder / EXAMPLES).iterdir()
     assert len(read_examples(file)) == samples
@@ -51,7 +50,7 @@ def test_other_seeds_and_methods_read_what_was_tokenised(
 def test_what_the_tokens_depend_on_makes_them_anew(
     changed: str, world: World, request_: RunRequest, tiny_model: Path, rendered: list[str]
 ) -> None:
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     samples = len(rendered)
     registry, grid = toys.registry(tiny_model), replace(request_.grid, seeds=(9,))
     if changed == "plugin":
@@ -61,7 +60,7 @@ def test_what_the_tokens_depend_on_makes_them_anew(
         grid = replace(grid, train={"profile": "author-compat"})
     if changed == "protocol":
         grid = replace(grid, train_on="echo@loud")
-    run(replace(request_, grid=grid), registry, Says())
+    run(replace(request_, grid=grid), registry, world, Says())
     assert len(rendered) == 2 * samples
     assert len(list((request_.store.folder / EXAMPLES).iterdir())) == 2
 
@@ -73,7 +72,7 @@ def test_only_the_last_files_stay(
     folder.mkdir(parents=True)
     for number in range(KEPT + 2):
         (folder / f"{number}.safetensors").touch()
-    march(request_, tiny_model)
+    world.march(request_, tiny_model)
     assert len(list(folder.iterdir())) == KEPT
 
 
@@ -81,14 +80,14 @@ def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
     world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
     grid = replace(request_.grid, train={"profile": "author-compat"})
-    march(replace(request_, grid=grid), tiny_model)
+    world.march(replace(request_, grid=grid), tiny_model)
     (file,) = (request_.store.folder / EXAMPLES).iterdir()
     padding = Renderer.of(tiny_model).tokenizer.pad_token_id or 0
     longest = toys.Echo.protocols["say"].generation.max_tokens
     examples = list(read_examples(file))
     assert {len(example.completion) for example in examples} == {longest}
     plain = replace(request_.grid, methods=(MethodSpec(name="part"),), train={"epochs": 1.0})
-    march(replace(request_, grid=plain), tiny_model)
+    world.march(replace(request_, grid=plain), tiny_model)
     other = next(path for path in (request_.store.folder / EXAMPLES).iterdir() if path != file)
     for filled, example in zip(examples, read_examples(other), strict=True):
         assert filled.completion[: len(example.completion)] == example.completion
@@ -100,10 +99,10 @@ def test_more_devices_than_a_batch_or_the_machine_has_are_refused(
     world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BadParameter, match="devices is 17, but a batch has 16 samples to share"):
-        march(replace(request_, loaded=Loaded(devices=17)), tiny_model)
-    monkeypatch.setattr("benchbench.train.missing.device_count", lambda: 2)
+        world.march(replace(request_, devices=17), tiny_model)
+    monkeypatch.setattr("benchbench.machine.device_count", lambda: 2)
     with pytest.raises(BadParameter, match="devices is 3, but this machine shows 2"):
-        march(replace(request_, loaded=Loaded(devices=3)), tiny_model)
+        world.march(replace(request_, devices=3), tiny_model)
     assert not world.trained
 
 

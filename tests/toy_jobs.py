@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -12,10 +13,12 @@ import pytest
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.models.prompt import Example
+from benchbench.records.record import RunRecord
+from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec
 from benchbench.train import process
 from benchbench.train.examples import write_examples
-from benchbench.train.job import Outcome, TrainJob
+from benchbench.train.job import TrainJob
 
 TRAIN = TrainSpec(
     task=TaskSpec(name="count", protocol="plain"),
@@ -69,6 +72,7 @@ def new_job(tiny_model: Path, examples: Path, tmp_path: Path) -> NewJob:
         )
         return TrainJob(
             spec=spec,
+            **whence(name),
             model=model,
             examples=examples,
             folder=folder,
@@ -78,11 +82,22 @@ def new_job(tiny_model: Path, examples: Path, tmp_path: Path) -> NewJob:
     return make
 
 
-def run(job: TrainJob) -> Outcome:
+@cache
+def _registry() -> Registry:
+    return Registry.load(extra=("tests.toy_training",))
+
+
+def whence(name: str) -> dict[str, Any]:
+    """Return what a job says of its method beside the spec."""
+    found = _registry()
+    return {"role": found.methods[name].role, "origin": found.origins["method", name]}
+
+
+def run(job: TrainJob) -> RunRecord:
     return process.run(job, lambda _: None)
 
 
-def done(job: TrainJob) -> Outcome:
+def done(job: TrainJob) -> RunRecord:
     outcome = run(job)
     assert (outcome.status, outcome.reason) == ("done", "")
     return outcome

@@ -1,6 +1,6 @@
 """A world that stands in for training and serving, and requests to march through it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +11,16 @@ import pytest
 from benchbench import MethodSpec, TaskSpec
 from benchbench.checkpoints.parity import Reference
 from benchbench.engines.engine import Request
-from benchbench.errors import CheckpointOverflow
+from benchbench.errors import CheckpointOverflow, TrainingStopped
+from benchbench.evaluate.jobs import Job
+from benchbench.evaluate.serving import Served, serve
 from benchbench.plan.plan import Grid
-from benchbench.records.record import Artefact, Cost
+from benchbench.records.record import Artefact, Cost, RunRecord
 from benchbench.records.store import Store, hash_folder
+from benchbench.reporter import Reporter
 from benchbench.run.march import run
 from benchbench.run.request import Report, RunRequest
-from benchbench.train.job import Outcome, TrainJob
+from benchbench.train.job import TrainJob
 from tests import toys
 from tests.toys import ENGINE, ToyEngine
 
@@ -53,41 +56,37 @@ class World:
     routes: dict[str, str] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
 
-    def train(self, job: TrainJob, progress: Any) -> Outcome:
+    def train(self, job: TrainJob, progress: Any) -> RunRecord:
         method = job.spec.method.name
         self.trained.append(f"{method} {job.spec.seed}")
         if self.killed and method == "part":
-            return Outcome(run_id=job.spec.id, status="failed", reason="SIGKILL", killed=True)
+            raise TrainingStopped("SIGKILL")
         if method in self.fails:
-            return Outcome(
-                run_id=job.spec.id,
-                status="out_of_memory",
-                reason="needs 9 GB",
-                cost=None,
-                artefact=None,
-                environment={},
-            )
-        checkpoint = job.folder / "checkpoint"
-        checkpoint.mkdir(parents=True)
-        (checkpoint / "weights").write_text(job.spec.id)
+            return job.record("out_of_memory", "needs 9 GB", environment={})
+        job.checkpoint.mkdir(parents=True)
+        (job.checkpoint / "weights").write_text(job.spec.id)
         base = job.spec.train is None
         trained = LOGS["base" if base else "trained"]
-        Reference(prompts=[[1, 2, 3]], base=LOGS["base"], trained=trained).write(
-            job.folder / "parity.json"
-        )
+        Reference(prompts=[[1, 2, 3]], base=LOGS["base"], trained=trained).write(job.reference)
         self.served[job.spec.id] = trained if self.parity else LOGS["base"]
-        return Outcome(
-            run_id=job.spec.id,
-            status="done",
-            reason="",
+        return job.record(
+            "done",
+            environment={},
             cost=Cost(total_parameters=10, trainable_parameters=0 if base else 3),
             artefact=Artefact(
                 route="base" if base else self.routes.get(method, "lora"),
-                sha256=hash_folder(checkpoint),
+                sha256=hash_folder(job.checkpoint),
                 bytes=3,
             ),
-            environment={},
         )
+
+    def serve(self, jobs: Sequence[Job], store: Store, reporter: Reporter) -> Served:
+        return serve(jobs, store, reporter, self.open_engine)
+
+    def march(
+        self, request: RunRequest, tiny_model: Path, reporter: Reporter | None = None
+    ) -> Report:
+        return run(request, toys.registry(tiny_model), self, reporter or Says())
 
     def open_engine(self, name: str, settings: Any, checkpoints: Any) -> ToyEngine:
         engine = ToyEngine(self.answer, log=self.served, refuses=self.refuses)
@@ -108,11 +107,9 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr("benchbench.train.missing.train.train", found.train)
-    monkeypatch.setattr("benchbench.evaluate.serving.open_engine", found.open_engine)
-    for module in ("run", "preview"):
-        monkeypatch.setattr(f"benchbench.{module}.choose_engine", lambda *_: ("toy", "a toy"))
-        monkeypatch.setattr(f"benchbench.{module}.engine_spec", lambda *_: ENGINE)
+    for module in ("march", "preview"):
+        monkeypatch.setattr(f"benchbench.run.{module}.choose_engine", lambda *_: ("toy", "a toy"))
+        monkeypatch.setattr(f"benchbench.run.{module}.engine_spec", lambda *_: ENGINE)
     return found
 
 
@@ -125,7 +122,3 @@ def request_(tiny_model: Path, tmp_path: Path) -> RunRequest:
         seeds=(1, 2),
     )
     return RunRequest(grid=grid, store=Store(tmp_path / "runs"))
-
-
-def march(request: RunRequest, tiny_model: Path, reporter: Says | None = None) -> Report:
-    return run(request, toys.registry(tiny_model), reporter or Says())

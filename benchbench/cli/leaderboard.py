@@ -30,7 +30,7 @@ def submit(
     members = Membership.of(read_board(board), load_registry(no_plugin), data)
     store = Store(out)
     # Of several results of one run, such as against opponents of other seeds, the newest.
-    found = sorted(store.results(), key=lambda each: each.created)
+    found = sorted(store.read().results, key=lambda each: each.created)
     newest = {(r.run_id, canonical(r.spec.task)): r for r in found if r in members and r.is_scored}
     results = list(newest.values())
     unjudged = {r.run_id for r in found if r in members and not r.is_scored}

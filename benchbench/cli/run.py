@@ -93,9 +93,9 @@ def run(
     """
     from benchbench.cli.progress import reporter
     from benchbench.records.store import Store
+    from benchbench.run.executor import ThisMachine
     from benchbench.run.march import run
     from benchbench.run.request import RunRequest
-    from benchbench.train.missing import Loaded
 
     registry = load_registry(no_plugin, plugin)
     if board is None:
@@ -114,13 +114,11 @@ def run(
         store=Store(out),
         engine=engine or "auto",
         data_root=data,
-        loaded=Loaded(
-            plugins=absolute(plugin),
-            no_plugins=tuple(no_plugin or ()),
-            devices=devices,
-            sharded=shard,
-            trackers=parse_trackers(report_to),
-        ),
+        plugins=absolute(plugin),
+        no_plugins=tuple(no_plugin or ()),
+        devices=devices,
+        sharded=shard,
+        trackers=parse_trackers(report_to),
         retry_failed=retry_failed,
         judge=judge_request(judge, judge_set) if judge else None,
     )
@@ -129,7 +127,7 @@ def run(
     if dry_run:
         return show_plan(request, registry, as_json)
     try:
-        report = run(request, registry, reporter())
+        report = run(request, registry, ThisMachine(), reporter())
     except KeyboardInterrupt:
         typer.echo("stopped; the same command again goes on from here.", err=True)
         raise typer.Exit(130) from None

@@ -3,17 +3,16 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from benchbench.contract.task import Task
 from benchbench.engines.engine import Request, engine_for
-from benchbench.errors import StoreError
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.plan import Plan
 from benchbench.plan.samples import TaskSplit
-from benchbench.records.record import Checkpoint, EngineSpec, PluginOrigin, ResultSpec, RunRecord
+from benchbench.records.record import Checkpoint, EngineSpec, ResultSpec, RunRecord
 from benchbench.records.store import Store
-from benchbench.registry.registry import Registry
 from benchbench.specs import canonical
 
 Wanted = tuple[RunRecord, TaskSplit, ResultSpec]
@@ -28,6 +27,8 @@ class Job:
     """One checkpoint to score on one task."""
 
     run: RunRecord
+    model: Path
+    """Folder of the base model."""
     checkpoint: Checkpoint
     split: TaskSplit
     prompts: Sequence[Prompt]
@@ -35,7 +36,6 @@ class Job:
     renderer: Renderer
     """Renders what follows an answer, where a task has turns."""
     spec: ResultSpec
-    origin: PluginOrigin
 
     @property
     def longest(self) -> int:
@@ -82,42 +82,23 @@ def prompt_hash(prompt: Prompt) -> str:
     return hashlib.sha256(" ".join(map(str, prompt.tokens)).encode()).hexdigest()[:16]
 
 
-def _checkpoints(
-    records: Mapping[str, RunRecord], store: Store
-) -> tuple[dict[str, Checkpoint], Refused]:
-    """Return the checkpoints by run id, and why others are not what was trained."""
-    found: dict[str, Checkpoint] = {}
-    damaged: Refused = {}
-    for run_id, record in records.items():
-        try:
-            found[run_id] = store.checkpoint(record)
-        except StoreError as error:
-            damaged[run_id] = str(error)
-    return found, damaged
-
-
-def _jobs(
-    missing: Sequence[Wanted],
-    checkpoints: Mapping[str, Checkpoint],
-    plan: Plan,
-    registry: Registry,
+def jobs_of(
+    missing: Sequence[Wanted], checkpoints: Mapping[str, Checkpoint], plan: Plan
 ) -> list[Job]:
-    servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
+    """Return the jobs of what is wanted and has a checkpoint; prompts are rendered once a task."""
     renderer = Renderer.of(plan.model.folder)
-    prompts = {
-        canonical(split.spec): render(split, renderer)
-        for split in plan.tests
-        if any(split is wanted for _, wanted, _ in servable)
-    }
+    servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
+    splits = {canonical(split.spec): split for _, split, _ in servable}
+    prompts = {key: render(split, renderer) for key, split in splits.items()}
     return [
         Job(
             run=record,
+            model=plan.model.folder,
             checkpoint=checkpoints[record.run_id],
             split=split,
             prompts=prompts[canonical(split.spec)],
             renderer=renderer,
             spec=spec,
-            origin=registry.origins["task", split.spec.name],
         )
         for record, split, spec in servable
     ]

@@ -123,7 +123,7 @@ def _result(
     return TaskResult(
         run=job.run.spec,
         spec=job.spec,
-        origin=job.origin,
+        origin=job.split.origin,
         metric=job.split.metric,
         mean=task.mean,
         cluster=task.cluster or SAMPLE,

@@ -3,7 +3,8 @@
 A checkpoint that must not be served is left out and named; the others go on without it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,72 +13,94 @@ from benchbench.checkpoints.weights import base_for
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import Engine, EngineSettings
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
-from benchbench.evaluate import results
 from benchbench.evaluate.jobs import Job, Refused
+from benchbench.evaluate.results import evaluate
 from benchbench.machine import reset_peak
-from benchbench.plan.plan import Plan
-from benchbench.records.record import EngineSpec, Parity
+from benchbench.records.record import Checkpoint, EngineSpec, Parity, TaskResult
 from benchbench.records.store import Store
-from benchbench.reporter import Reporter
+from benchbench.reporter import Reporter, Update
 
 
-def serve(plan: Plan, jobs: Sequence[Job], store: Store, reporter: Reporter) -> Refused:
-    """Score all jobs; the results are in the store, and what could not be served is returned.
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What came of jobs: the results, which are in the store too, and what could not be served."""
 
-    One engine serves all that it can. Checkpoints with a head of their own beside a base model
-    without one, and those that only the transformers engine serves, follow in engines of theirs.
+    results: tuple[TaskResult, ...] = ()
+    refused: Refused = field(default_factory=dict)
+
+
+def serve(
+    jobs: Sequence[Job],
+    store: Store,
+    reporter: Reporter,
+    open_engine: Callable[[str, EngineSettings, Sequence[Checkpoint]], Engine] = open_engine,
+) -> Served:
+    """Score jobs that one engine serves.
+
+    Checkpoints with a head of their own beside a base model without one follow in a second one,
+    opened for a base model with a head.
     """
+    results: list[TaskResult] = []
     refused: Refused = {}
-    groups: dict[tuple[EngineSpec, Path], list[Job]] = {}
+    groups: dict[Path, list[Job]] = {}
     with TemporaryDirectory(prefix="benchbench-") as scratch:
         for job in jobs:
             try:
-                model = base_for(job.checkpoint, plan.model.folder, Path(scratch))
+                model = base_for(job.checkpoint, job.model, Path(scratch))
             except CheckpointError as error:
                 refused[job.run.run_id] = str(error)
                 continue
-            groups.setdefault((job.spec.engine, model), []).append(job)
-        for (engine, model), group in groups.items():
-            refused |= _serve(engine, model, group, store, reporter)
-    return refused
+            groups.setdefault(model, []).append(job)
+        for model, group in groups.items():
+            engine, checkpoints = group[0].spec.engine, _checkpoints(group)
+            reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
+            reset_peak()
+            server = open_engine(engine.name, _settings(model, group, engine), checkpoints)
+            try:
+                results += _results(server, group, store, reporter, refused)
+            finally:
+                server.close()
+    return Served(results=tuple(results), refused=refused)
 
 
-def _serve(
-    engine: EngineSpec, model: Path, jobs: Sequence[Job], store: Store, reporter: Reporter
-) -> Refused:
-    """Score the jobs of one engine."""
-    checkpoints = list({job.run.run_id: job.checkpoint for job in jobs}.values())
-    reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
-    reset_peak()
-    server = open_engine(engine.name, _settings(model, jobs, engine), checkpoints)
-    refused: Refused = {}
-    try:
-        for checkpoint in checkpoints:
+def _results(
+    engine: Engine, jobs: Sequence[Job], store: Store, reporter: Reporter, refused: Refused
+) -> list[TaskResult]:
+    """Load, prove and score; what must not be served is added to ``refused``."""
+    for checkpoint in _checkpoints(jobs):
+        try:
+            engine.load([checkpoint])
+        except CheckpointError as error:
+            refused[checkpoint.run_id] = str(error)
+    parities = _prove(engine, _left(jobs, refused, []), store, reporter, refused)
+    found: list[TaskResult] = []
+    while left := _left(jobs, refused, found):
+        total = sum(len(job.split.samples) for job in left)
+        with reporter.bar(f"evaluating {_count(_checkpoints(left))}", total) as update:
+
+            def progress(done: int, total: int = total, update: Update = update) -> None:
+                update(done, total, "")
+
             try:
-                server.load([checkpoint])
-            except CheckpointError as error:
-                refused[checkpoint.run_id] = str(error)
-        left = _left(jobs, refused, store)
-        parities = _prove(server, left, store, reporter, refused)
-        left = _left(left, refused, store)
-        while left:
-            try:
-                _evaluate(server, left, parities, store, reporter)
+                for result in evaluate(engine, left, parities, store, progress, reporter.say):
+                    found.append(result)  # one by one: those before an overflow count
                 break
             except CheckpointOverflow as error:
                 refused[error.run_id] = str(error)
-                left = _left(jobs, refused, store)
-    finally:
-        server.close()
-    return refused
+    return found
 
 
-def _left(jobs: Sequence[Job], refused: Refused, store: Store) -> list[Job]:
+def _checkpoints(jobs: Sequence[Job]) -> list[Checkpoint]:
+    return list({job.run.run_id: job.checkpoint for job in jobs}.values())
+
+
+def _left(jobs: Sequence[Job], refused: Refused, found: Sequence[TaskResult]) -> list[Job]:
     """Return the jobs that may be served and have no result yet."""
+    done = {(result.run_id, result.spec.key) for result in found}
     return [
         job
         for job in jobs
-        if job.run.run_id not in refused and store.result(job.run.run_id, job.spec) is None
+        if job.run.run_id not in refused and (job.run.run_id, job.spec.key) not in done
     ]
 
 
@@ -107,23 +130,6 @@ def _prove(
                 f"{parities[run_id].effect}); its score is not publishable"
             )
     return parities
-
-
-def _evaluate(
-    engine: Engine,
-    jobs: Sequence[Job],
-    parities: dict[str, Parity],
-    store: Store,
-    reporter: Reporter,
-) -> None:
-    total = sum(len(job.split.samples) for job in jobs)
-    runs = _count({job.run.run_id for job in jobs})
-    with reporter.bar(f"evaluating {runs}", total) as update:
-        done = results.evaluate(
-            engine, jobs, parities, store, lambda n: update(n, total, ""), reporter.say
-        )
-        for _ in done:
-            pass
 
 
 def _count(checkpoints: Collection[object]) -> str:

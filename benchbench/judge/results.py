@@ -26,7 +26,7 @@ from benchbench.records.record import (
     TaskResult,
     now,
 )
-from benchbench.records.store import Store, read_record
+from benchbench.records.store import Snapshot, Store, read_record
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
 from benchbench.specs import canonical, digest
@@ -58,6 +58,7 @@ def judge_all(
     generated: Sequence[TaskResult],
     references: Sequence[TaskResult],
     judge: Judge,
+    known: Snapshot,
     store: Store,
     reporter: Reporter,
 ) -> tuple[tuple[TaskResult, ...], Unjudged]:
@@ -82,16 +83,16 @@ def judge_all(
             opponent, answers = found
             spec = replace(result.spec, judge=judge.spec, opponent=opponent)
             outputs.append(Outputs(split=split, result=result, spec=spec, opponent=answers))
-    unjudged |= judge_missing(outputs, judge, store, reporter)
-    done = (store.result(each.result.run_id, each.spec) for each in outputs)
-    return tuple(result for result in done if result is not None), unjudged
+    done = [known.result(each.result.run_id, each.spec) for each in outputs]
+    missing = [each for each, result in zip(outputs, done, strict=True) if result is None]
+    judged, why = judge_missing(missing, judge, store, reporter)
+    return (*filter(None, done), *judged), unjudged | why
 
 
 def judge_missing(
-    outputs: Sequence[Outputs], judge: Judge, store: Store, reporter: Reporter
-) -> Unjudged:
-    """Judge what is not judged yet; results are written where every sample has a judgement."""
-    missing = [each for each in outputs if store.result(each.result.run_id, each.spec) is None]
+    missing: Sequence[Outputs], judge: Judge, store: Store, reporter: Reporter
+) -> tuple[list[TaskResult], Unjudged]:
+    """Judge outputs; results are written where every sample has a judgement."""
     rows = [store.read_rows(each.result.run_id, each.result.spec) for each in missing]
     pairs = [
         {pair.id: pair for pair in _comparisons(each, rows[number])}
@@ -108,6 +109,7 @@ def judge_missing(
                 found[int(number)][name] = judgement
         except JudgeError as error:  # what was judged by then counts, and the rest is told
             stopped = str(error)
+    results: list[TaskResult] = []
     unjudged: Unjudged = {}
     for each, own, said, row in zip(missing, pairs, found, rows, strict=True):
         good = {name: judgement for name, judgement in said.items() if not judgement.error}
@@ -129,8 +131,8 @@ def judge_missing(
                 "--judge-set or another judge may help"
             )
             continue
-        _write(each, own, good, row, store)
-    return unjudged
+        results.append(_write(each, own, good, row, store))
+    return results, unjudged
 
 
 def find_opponent(
@@ -188,7 +190,7 @@ def _write(
     judgements: Mapping[str, Judgement],
     rows: Mapping[str, dict[str, Any]],
     store: Store,
-) -> None:
+) -> TaskResult:
     run_id, spec = outputs.result.run_id, outputs.spec
     known = store.read_rows(run_id, spec)
     for name, judgement in judgements.items():
@@ -206,16 +208,16 @@ def _write(
     means, groups = means_of(outputs.split, scores)
     preferences = [scores[name][WIN_RATE] for name in judgements]
     adjusted = _adjusted([pairs[name] for name in judgements], preferences)
-    store.add_result(
-        replace(
-            outputs.result,
-            spec=spec,
-            scores=(*means, *adjusted),
-            groups=groups,
-            samples_sha256=store.samples_sha256(run_id, spec),
-            created=now(),
-        )
+    result = replace(
+        outputs.result,
+        spec=spec,
+        scores=(*means, *adjusted),
+        groups=groups,
+        samples_sha256=store.samples_sha256(run_id, spec),
+        created=now(),
     )
+    store.add_result(result)
+    return result
 
 
 def _adjusted(pairs: Sequence[Comparison], preferences: Sequence[float]) -> Iterator[Score]:

@@ -10,6 +10,7 @@ from benchbench.contract.mix import Mix, find_mix
 from benchbench.errors import BadParameter, UnknownName
 from benchbench.models.find import FoundModel, find_model
 from benchbench.plan.samples import TaskSplit, TrainingSet, read_split, read_training
+from benchbench.records.record import PluginOrigin
 from benchbench.registry.registry import Registry
 from benchbench.specs import (
     MethodSpec,
@@ -49,11 +50,24 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One run with all that its names stand for; nobody asks the registry for it again."""
+
+    id: str
+    spec: RunSpec
+    label: str
+    """Method and seed, as shortly as tells it from the plan's other runs."""
+    method: Method
+    origin: PluginOrigin
+    """Where the method came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """All runs and all tasks of a request."""
 
     model: FoundModel
-    runs: tuple[RunSpec, ...]
+    runs: tuple[PlannedRun, ...]
     training: TrainingSet | None
     """None where nothing is trained."""
     tests: tuple[TaskSplit, ...]
@@ -77,14 +91,14 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     model = find_model(grid.model, registry.models)
     training = read_training(registry, named_training, data_root) if named_training else None
     train = _train_spec(training, settings) if training else None
-    runs = [
+    specs = [
         RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
         for named, spec in methods
         for method, training_, seed in _entries(named, spec, grid, registry, model, train)
     ]
     return Plan(
         model=model,
-        runs=tuple({run.id: run for run in runs}.values()),
+        runs=_planned({spec.id: spec for spec in specs}, registry),
         training=training,
         tests=tuple(read_split(registry, spec, data_root) for spec in tests.values()),
     )
@@ -156,6 +170,20 @@ def _entries(
     return [(resolved, train, seed) for seed in grid.seeds]
 
 
+def _planned(specs: Mapping[str, RunSpec], registry: Registry) -> tuple[PlannedRun, ...]:
+    names = labels([spec.method for spec in specs.values()])
+    return tuple(
+        PlannedRun(
+            id=run_id,
+            spec=spec,
+            label=f"{name} (seed {spec.seed})",
+            method=registry.method(spec.method),
+            origin=registry.origins["method", spec.method.name],
+        )
+        for (run_id, spec), name in zip(specs.items(), names, strict=True)
+    )
+
+
 def _train_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(changes) - set(SETTABLE)):
         raise BadParameter(
@@ -164,11 +192,3 @@ def _train_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(TrainSpec)
     given = {key: typed("training", key, value, hints[key]) for key, value in changes.items()}
     return {**PROFILES[given.get("profile", TrainSpec.profile)], **given}
-
-
-def run_labels(plan: Plan) -> dict[str, str]:
-    """Name the runs of a plan, by id, as shortly as tells them apart."""
-    named = labels([spec.method for spec in plan.runs])
-    return {
-        spec.id: f"{name} (seed {spec.seed})" for spec, name in zip(plan.runs, named, strict=True)
-    }

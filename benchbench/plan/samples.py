@@ -9,6 +9,7 @@ from benchbench.contract.mix import Component, Mix
 from benchbench.contract.task import Protocol, Sample, Task
 from benchbench.data.find import digest_samples, find_data
 from benchbench.errors import BadParameter, BenchbenchError, DataError, described
+from benchbench.records.record import PluginOrigin
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, Split, TaskSpec
 
@@ -22,6 +23,8 @@ class TaskSplit:
     protocol: Protocol
     samples: tuple[Sample, ...]
     data: DataSpec
+    origin: PluginOrigin
+    """Where the task came from."""
 
     @property
     def metric(self) -> str:
@@ -126,6 +129,7 @@ def _read(registry: Registry, spec: TaskSpec, data_root: Path | None) -> TaskSpl
         protocol=protocol,
         samples=samples,
         data=DataSpec(source=data.source, digest=digest_samples(samples)),
+        origin=registry.origins["task", spec.name],
     )
 
 

@@ -89,7 +89,8 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
             f"the checkpoint of run {record.run_id} holds {unfit[0]!r}; only .safetensors and "
             ".json files are published."
         )
-    known = [result for result in store.results() if result.is_scored]
+    held = store.read()
+    known = [result for result in held.results if result.is_scored]
     own = [each for each in known if _is_of(each, record)]
     files["run.json"] = store.run_path(record.run_id)
     for result in own:
@@ -102,7 +103,7 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
                     "ones that were scored (the file is missing or changed); leave out --samples."
                 )
             files[f"tasks/{result.spec.key}/samples.jsonl"] = path.with_name("samples.jsonl")
-    runs = {run.run_id: run for run in store.runs()}
+    runs = held.runs
     others = [
         each
         for each in known

@@ -9,7 +9,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,11 +25,44 @@ from benchbench.records.record import (
     TaskResult,
     hash_files,
 )
+from benchbench.specs import adapter_of
 
 Record = TypeVar("Record", RunRecord, TaskResult)
 
 RUN_ID = "[0-9a-f]" * 12
 """Glob of a run's folder; one that was set aside has a longer name."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The records of a store, read once a command."""
+
+    runs: Mapping[str, RunRecord]
+    """By run id."""
+    by_key: Mapping[tuple[str, str], TaskResult]
+    """By run id and key of the result."""
+
+    def result(self, run_id: str, spec: ResultSpec) -> TaskResult | None:
+        return self.by_key.get((run_id, spec.key))
+
+    @property
+    def results(self) -> Collection[TaskResult]:
+        return self.by_key.values()
+
+    def with_records(self, *records: RunRecord | TaskResult) -> "Snapshot":
+        """Return what there is once these records are in the store too."""
+        runs = {r.run_id: r for r in records if isinstance(r, RunRecord)}
+        results = {(r.run_id, r.spec.key): r for r in records if isinstance(r, TaskResult)}
+        return Snapshot({**self.runs, **runs}, {**self.by_key, **results})
+
+    def without(self, *records: RunRecord | TaskResult) -> "Snapshot":
+        """Return what there is once these records are gone, a run's results with it."""
+        runs = {r.run_id for r in records if isinstance(r, RunRecord)}
+        results = {(r.run_id, r.spec.key) for r in records if isinstance(r, TaskResult)}
+        return Snapshot(
+            {run_id: r for run_id, r in self.runs.items() if run_id not in runs},
+            {k: r for k, r in self.by_key.items() if k[0] not in runs and k not in results},
+        )
 
 
 @dataclass(frozen=True)
@@ -69,19 +102,14 @@ class Store:
         return self.run_folder(run_id) / "tasks" / spec.key
 
     def run(self, run_id: str) -> RunRecord | None:
-        """Return the record of a run, or None where it has not ended yet."""
+        """Return the record in a run's folder, or None where it has not ended yet."""
         return read_record(self.run_path(run_id), RunRecord)
 
-    def result(self, run_id: str, spec: ResultSpec) -> TaskResult | None:
-        return read_record(self.result_path(run_id, spec), TaskResult)
-
-    def runs(self) -> list[RunRecord]:
-        return read_records(self.folder.glob(f"{RUN_ID}/run.json"), RunRecord)
-
-    def results(self) -> list[TaskResult]:
-        return read_records(
-            self.folder.glob(f"{RUN_ID}/tasks/*-v*-{'[0-9a-f]' * 8}/result.json"), TaskResult
-        )
+    def read(self) -> Snapshot:
+        """Return all records; StoreError names one that is broken."""
+        runs = read_records(self.folder.glob(f"{RUN_ID}/run.json"), RunRecord)
+        results = self.folder.glob(f"{RUN_ID}/tasks/*-v*-{'[0-9a-f]' * 8}/result.json")
+        return Snapshot({}, {}).with_records(*runs, *read_records(results, TaskResult))
 
     def run_path(self, run_id: str) -> Path:
         return self.run_folder(run_id) / "run.json"
@@ -186,7 +214,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def read_record(path: Path, kind: type[Record]) -> Record | None:
     """Read a record; None where there is none, StoreError where it is not one of ours."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         text = path.read_text()
@@ -199,7 +227,8 @@ def read_record(path: Path, kind: type[Record]) -> Record | None:
                 f"{str(path)!r} has schema {schema}, this benchbench reads {SCHEMA}; use the "
                 "version that wrote it."
             )
-        return TypeAdapter(kind).validate_json(text)
+        record: Record = adapter_of(kind).validate_json(text)
+        return record
     except (ValueError, AttributeError) as error:
         where = f"{str(path)!r} is not a valid record"
         if isinstance(error, ValidationError):

@@ -1,50 +1,55 @@
-"""The line of march: plan, train what is missing, evaluate what is missing.
+"""The line of march: plan, train what is missing, evaluate what is missing, judge.
 
-The only module that knows the order. Each step takes what the store lacks and leaves it there, so
-that a command that was killed goes on where it stopped.
+The only module that knows the order. The store is read once; each step takes what it lacks and
+leaves it there, so that a command that was killed goes on where it stopped.
 """
 
-from collections.abc import Collection, Sequence
+import shutil
+from collections.abc import Sequence
 
 from benchbench.boards.comparable import references
 from benchbench.engines.choice import choose_engine
 from benchbench.engines.engine import engine_spec
-from benchbench.evaluate.jobs import Refused, Wanted, _checkpoints, _jobs, result_spec
-from benchbench.evaluate.serving import serve
+from benchbench.errors import StoreError, TrainingStopped
+from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
 from benchbench.judge.opening import check_judge, open_judge
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
-from benchbench.plan.plan import Plan, make_plan
-from benchbench.records.record import EngineSpec, RunRecord, TaskResult
-from benchbench.records.store import Store, set_aside
+from benchbench.plan.plan import Plan, PlannedRun, make_plan
+from benchbench.records.record import Checkpoint, EngineSpec, TaskResult
+from benchbench.records.store import Snapshot, Store, set_aside
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
+from benchbench.run.executor import Executor
 from benchbench.run.request import Report, RunRequest
-from benchbench.train.missing import check_devices, train_missing
+from benchbench.train.examples import tokenised
+from benchbench.train.job import TrainJob
+from benchbench.train.launcher import check_devices, train_told
 
 
-def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
+def run(request: RunRequest, registry: Registry, executor: Executor, reporter: Reporter) -> Report:
     """Do whatever a request still lacks and return all of it."""
     plan = make_plan(request.grid, registry, request.data_root, precision())
     engine, reason = choose_engine(request.engine, plan.model)
     spec = engine_spec(engine, precision())
     if request.judge is not None:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
-    check_devices(request.loaded, plan)
-    roles = {registry.methods[run.method.name].role for run in plan.runs}
-    _announce(plan, spec, reason, roles, reporter)
+    check_devices(request.devices, plan)
+    _announce(plan, spec, reason, reporter)
     store = request.store
     with store.lock():
-        store.runs(), store.results()  # a broken record is told before the work, not after it
+        known = store.read()  # a broken record is told before the work, not after it
         if request.retry_failed:
-            _set_failed_aside(plan, store)
-        _probe(plan, spec, store)
-        train_missing(plan, store, request.loaded, request.data_root, registry, reporter)
-        runs = _records(plan, store)
-        _tell_of_changed_files(runs, registry, reporter)
-        refused = _evaluate_missing(plan, spec, runs, store, registry, reporter)
-        results = _results(plan, spec, runs, store)
-        judged, unjudged = _judge(plan, results, runs, request, registry, reporter)
+            known = _set_failed_aside(plan, known, store)
+        _probe(plan, spec, known)
+        known = _train_missing(plan, known, request, executor, reporter)
+        runs = tuple(known.runs[each.id] for each in plan.runs if each.id in known.runs)
+        _tell_of_changed_files(plan, known, reporter)
+        wanted = _wanted(plan, spec, known)
+        known, refused = _evaluate_missing(plan, wanted, known, store, executor, reporter)
+        found = (known.result(record.run_id, key) for record, _, key in wanted)
+        results = tuple(result for result in found if result is not None)
+        judged, unjudged = _judge(plan, results, known, request, registry, reporter)
     results = (*results, *judged)
     return Report(
         plan=plan,
@@ -53,30 +58,133 @@ def run(request: RunRequest, registry: Registry, reporter: Reporter) -> Report:
         results=results,
         refused=refused,
         unjudged=unjudged,
-        killed=tuple(s for s in plan.runs if s.id not in {r.run_id for r in runs}),
-        neighbours=references(results, store),
+        killed=tuple(each for each in plan.runs if each.id not in known.runs),
+        neighbours=references(results, known.with_records(*judged)),
     )
 
 
-def _probe(plan: Plan, engine: EngineSpec, store: Store) -> None:
+def _set_failed_aside(plan: Plan, known: Snapshot, store: Store) -> Snapshot:
+    """Make room for another try at what failed or cannot be published; nothing is deleted."""
+    runs = [known.runs[each.id] for each in plan.runs if each.id in known.runs]
+    failed = [record for record in runs if record.status not in ("done", "skipped")]
+    for record in failed:
+        set_aside(store.run_folder(record.run_id))
+    left = known.without(*failed)
+    planned = {each.id for each in plan.runs}
+    unfit = [r for r in left.results if r.run_id in planned and not r.publishable]
+    for result in unfit:
+        set_aside(store.result_folder(result.run_id, result.spec))
+    return left.without(*unfit)
+
+
+def _probe(plan: Plan, engine: EngineSpec, known: Snapshot) -> None:
     """Ask tasks that are still to be scored for what they need, before hours are spent."""
-    records = [store.run(run.id) for run in plan.runs]
+    records = [known.runs.get(each.id) for each in plan.runs]
     for split in plan.tests:
-        if not all(r and store.result(r.run_id, result_spec(split, engine, r)) for r in records):
+        if not all(r and known.result(r.run_id, result_spec(split, engine, r)) for r in records):
             split.task.environment()
 
 
-def _results(
-    plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord], store: Store
-) -> tuple[TaskResult, ...]:
-    found = (store.result(record.run_id, key) for record, _, key in _wanted(plan, engine, runs))
-    return tuple(result for result in found if result is not None)
+def _train_missing(
+    plan: Plan, known: Snapshot, request: RunRequest, executor: Executor, reporter: Reporter
+) -> Snapshot:
+    """Train the runs that have no record yet, one after the other, until somebody ends one."""
+    store = request.store
+    for each in plan.runs:
+        if each.id in known.runs:  # left by a command that was killed after its last word
+            shutil.rmtree(store.run_folder(each.id) / "work", ignore_errors=True)
+    missing = [each for each in plan.runs if each.id not in known.runs]
+    examples = None
+    if plan.training and any(each.spec.train for each in missing):
+        examples = tokenised(plan, plan.training, store.folder, reporter)
+
+    def job_of(run: PlannedRun) -> TrainJob:
+        return TrainJob(
+            spec=run.spec,
+            role=run.method.role,
+            origin=run.origin,
+            model=plan.model.folder,
+            examples=examples if run.spec.train else None,
+            folder=store.run_folder(run.id),
+            plugins=request.plugins,
+            no_plugins=request.no_plugins,
+            data_root=request.data_root,
+            devices=request.devices,
+            sharded=request.sharded,
+            trackers=request.trackers,
+        )
+
+    for each in missing:
+        job = job_of(each)
+        try:
+            record = train_told(job, each.label, executor.train, reporter)
+        except TrainingStopped as error:
+            reporter.say(f"{each.label}: {error}")
+            reporter.say("the same command again goes on from here")
+            break
+        store.add_run(record)
+        known = known.with_records(record)
+        # From here on the record answers; what only an unfinished training needs can go.
+        shutil.rmtree(job.work, ignore_errors=True)
+    return known
+
+
+def _tell_of_changed_files(plan: Plan, known: Snapshot, reporter: Reporter) -> None:
+    """Say which runs were trained by another content of a plugin's file.
+
+    A package has a version for that; a file that is being written changes from run to run.
+    """
+    for each in plan.runs:
+        then = known.runs[each.id].origin if each.id in known.runs else each.origin
+        if then.distribution == each.origin.distribution == "file" and then != each.origin:
+            reporter.say(
+                f"{each.label} is in the store, trained by another content of "
+                f"{each.origin.plugin}.py; raise the method's version to train it anew"
+            )
+
+
+def _wanted(plan: Plan, engine: EngineSpec, known: Snapshot) -> list[Wanted]:
+    """Return every result a plan asks for of the runs that left a checkpoint."""
+    records = (known.runs[each.id] for each in plan.runs if each.id in known.runs)
+    return [
+        (record, split, result_spec(split, engine, record))
+        for record in records
+        if record.status == "done"
+        for split in plan.tests
+    ]
+
+
+def _evaluate_missing(
+    plan: Plan,
+    wanted: Sequence[Wanted],
+    known: Snapshot,
+    store: Store,
+    executor: Executor,
+    reporter: Reporter,
+) -> tuple[Snapshot, Refused]:
+    """Have what lacks a result served: one engine after the other, each for all it serves."""
+    missing = [each for each in wanted if known.result(each[0].run_id, each[2]) is None]
+    checkpoints: dict[str, Checkpoint] = {}
+    refused: Refused = {}
+    for run_id, record in {record.run_id: record for record, _, _ in missing}.items():
+        try:
+            checkpoints[run_id] = store.checkpoint(record)
+        except StoreError as error:
+            refused[run_id] = str(error)
+    jobs = jobs_of(missing, checkpoints, plan)
+    engines = list(dict.fromkeys(job.spec.engine for job in jobs))
+    for engine in engines:
+        group = [job for job in jobs if job.spec.engine == engine]
+        served = executor.serve(group, store, reporter)
+        known = known.with_records(*served.results)
+        refused |= served.refused
+    return known, refused
 
 
 def _judge(
     plan: Plan,
     results: Sequence[TaskResult],
-    runs: Sequence[RunRecord],
+    known: Snapshot,
     request: RunRequest,
     registry: Registry,
     reporter: Reporter,
@@ -92,31 +200,13 @@ def _judge(
             "judge with --judge NAME@URL or --judge MODEL, and the same command goes on"
         )
         return (), {}
-    own = {record.run_id for record in runs if record.role == "reference"}
-    rivals = [result for result in outputs if result.run_id in own]
-    rivals += [r for _, r in references(results, request.store) if r.publishable]
+    rivals = [r for r in outputs if known.runs[r.run_id].role == "reference"]
+    rivals += [r for _, r in references(results, known) if r.publishable]
     with open_judge(request.judge, registry.models, request.engine) as judge:
-        return judge_all(splits, outputs, rivals, judge, request.store, reporter)
+        return judge_all(splits, outputs, rivals, judge, known, request.store, reporter)
 
 
-def _records(plan: Plan, store: Store) -> tuple[RunRecord, ...]:
-    records = (store.run(spec.id) for spec in plan.runs)
-    return tuple(record for record in records if record is not None)
-
-
-def _wanted(plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord]) -> list[Wanted]:
-    """Return every result a plan asks for of the runs that left a checkpoint."""
-    return [
-        (record, split, result_spec(split, engine, record))
-        for record in runs
-        if record.status == "done"
-        for split in plan.tests
-    ]
-
-
-def _announce(
-    plan: Plan, engine: EngineSpec, reason: str, roles: Collection[str], reporter: Reporter
-) -> None:
+def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -> None:
     sources = {split.data.source for split in plan.tests}
     if plan.training:
         sources.add(plan.training.data.source)
@@ -133,55 +223,9 @@ def _announce(
         for split in plan.tests
         if split.task.judged and not all(sample.targets for sample in split.samples)
     ]
-    if lonely and "reference" not in roles:
+    if lonely and not any(each.method.role == "reference" for each in plan.runs):
         reporter.say(
             f"{', '.join(lonely)}: outputs are compared with full finetuning's, which is not among "
             "the methods; where --out holds no such run, add --method full"
         )
     reporter.say(f"engine: {engine.name} {engine.version} on {engine.device}, {reason}")
-
-
-def _set_failed_aside(plan: Plan, store: Store) -> None:
-    """Make room for another try at what failed or cannot be published; nothing is deleted."""
-    records = _records(plan, store)
-    for record in records:
-        if record.status not in ("done", "skipped"):
-            set_aside(store.run_folder(record.run_id))
-    runs = {record.run_id for record in records}
-    for result in store.results():
-        if result.run_id in runs and not result.publishable:
-            set_aside(store.result_folder(result.run_id, result.spec))
-
-
-def _tell_of_changed_files(
-    runs: Sequence[RunRecord], registry: Registry, reporter: Reporter
-) -> None:
-    """Say which runs were trained by another content of a plugin's file.
-
-    A package has a version for that; a file that is being written changes from run to run.
-    """
-    for record in runs:
-        now = registry.origins["method", record.spec.method.name]
-        if now.distribution == record.origin.distribution == "file" and now != record.origin:
-            reporter.say(
-                f"{record.label} is in the store, trained by another content of {now.plugin}.py; "
-                "raise the method's version to train it anew"
-            )
-
-
-def _evaluate_missing(
-    plan: Plan,
-    engine: EngineSpec,
-    runs: Sequence[RunRecord],
-    store: Store,
-    registry: Registry,
-    reporter: Reporter,
-) -> Refused:
-    missing = [
-        (record, split, key)
-        for record, split, key in _wanted(plan, engine, runs)
-        if store.result(record.run_id, key) is None
-    ]
-    checkpoints, damaged = _checkpoints({record.run_id: record for record, _, _ in missing}, store)
-    jobs = _jobs(missing, checkpoints, plan, registry)
-    return damaged | (serve(plan, jobs, store, reporter) if jobs else {})

@@ -11,13 +11,13 @@ from benchbench.evaluate.jobs import render, result_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
 from benchbench.models.prompt import Prompt, Renderer
-from benchbench.plan.plan import make_plan, run_labels
+from benchbench.plan.plan import PlannedRun, make_plan
 from benchbench.plan.samples import TaskSplit
 from benchbench.records.record import EngineSpec, RunRecord
-from benchbench.records.store import Store
+from benchbench.records.store import Snapshot
 from benchbench.registry.registry import Registry
 from benchbench.run.request import RunRequest
-from benchbench.specs import RunSpec, canonical
+from benchbench.specs import canonical
 from benchbench.train.memory import estimate_all
 
 TO_DO = "to do"
@@ -37,22 +37,21 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         canonical(split.spec): [*render(split, renderer), *further_turns(split, renderer)]
         for split in plan.tests
     }
-    names = run_labels(plan)
-    records = {spec.id: request.store.run(spec.id) for spec in plan.runs}
-    estimates = estimate_all(plan, registry)
+    known = request.store.read()
+    estimates = estimate_all(plan)
     return [
-        _row(spec, records[spec.id], split, engine, request.store)
+        _row(run, known, split, engine)
         | {
-            "label": names[spec.id],
-            "train_on": spec.train.task.label if spec.train else "",
-            "train_samples": len(plan.training.samples) if plan.training and spec.train else 0,
-            "memory": asdict(estimates[spec.id]) if spec.id in estimates else None,
-            "used_memory_bytes": _used(records[spec.id]),
+            "label": run.label,
+            "train_on": run.spec.train.task.label if run.spec.train else "",
+            "train_samples": len(plan.training.samples) if plan.training and run.spec.train else 0,
+            "memory": asdict(estimates[run.id]) if run.id in estimates else None,
+            "used_memory_bytes": _used(known.runs.get(run.id)),
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
             # In both orders; answers that look the same, or that it knows, are not asked about.
             "most_judge_requests": 2 * len(split.samples) if judged and split.task.judged else 0,
         }
-        for spec in plan.runs
+        for run in plan.runs
         for split in plan.tests
     ]
 
@@ -79,17 +78,16 @@ def further_turns(split: TaskSplit, renderer: Renderer) -> Iterator[Prompt]:
             continue
 
 
-def _row(
-    spec: RunSpec, record: RunRecord | None, split: TaskSplit, engine: EngineSpec, store: Store
-) -> dict[str, Any]:
+def _row(run: PlannedRun, known: Snapshot, split: TaskSplit, engine: EngineSpec) -> dict[str, Any]:
+    spec, record = run.spec, known.runs.get(run.id)
     return {
-        "run_id": spec.id,
+        "run_id": run.id,
         "method": spec.method.name,
         "params": dict(spec.method.params),
         "seed": spec.seed,
         "train": _training(record),
         "task": split.spec.label,
-        "evaluate": _evaluation(record, split, engine, store),
+        "evaluate": _evaluation(record, split, engine, known),
         "data": split.data.source,
         "engine": engine.name,
     }
@@ -107,11 +105,11 @@ def _training(record: RunRecord | None) -> str:
 
 
 def _evaluation(
-    record: RunRecord | None, split: TaskSplit, engine: EngineSpec, store: Store
+    record: RunRecord | None, split: TaskSplit, engine: EngineSpec, known: Snapshot
 ) -> str:
     if record is None:
         return TO_DO
     if record.status != "done":
         return "not possible"
-    found = store.result(record.run_id, result_spec(split, engine, record))
+    found = known.result(record.run_id, result_spec(split, engine, record))
     return TO_DO if found is None else IN_STORE

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from benchbench.judge.opening import JudgeRequest
 from benchbench.judge.results import Unjudged
-from benchbench.plan.plan import Grid, Plan
+from benchbench.plan.plan import Grid, Plan, PlannedRun
 from benchbench.records.record import EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Store
-from benchbench.specs import RunSpec, canonical
-from benchbench.train.missing import Loaded
+from benchbench.specs import canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +20,15 @@ class RunRequest:
     store: Store
     engine: str = "auto"
     data_root: Path | None = None
-    loaded: Loaded = field(default_factory=Loaded)
+    plugins: tuple[str, ...] = ()
+    """Modules, or absolute paths of files, that trainings load beside the installed plugins."""
+    no_plugins: tuple[str, ...] = ()
+    devices: int = 1
+    """Processes that share every step of a training, each on a device of its own."""
+    sharded: bool = False
+    """Whether they share the weights too, and not only where one device is too small for them."""
+    trackers: tuple[str, ...] = ()
+    """What trainings report to beside ``train.jsonl``, such as ``tensorboard``."""
     retry_failed: bool = False
     judge: JudgeRequest | None = None
     """None: outputs of judged tasks wait for one."""
@@ -39,7 +46,7 @@ class Report:
     """Run id -> why its checkpoint is not served."""
     unjudged: Unjudged = field(default_factory=dict)
     """Run id and task -> why its outputs are not judged."""
-    killed: tuple[RunSpec, ...] = ()
+    killed: tuple[PlannedRun, ...] = ()
     """Runs whose training somebody ended; the same command goes on with them."""
     neighbours: tuple[tuple[RunRecord, TaskResult], ...] = ()
     """Comparable results of the reference method that the store had already."""

@@ -8,9 +8,9 @@ from benchbench.contract.task import Generation
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings, Request
 from benchbench.errors import CheckpointError
-from benchbench.records.record import Checkpoint, Parity
+from benchbench.records.record import Checkpoint, Parity, RunRecord
 from benchbench.testing.verdict import NotTried
-from benchbench.train.job import Outcome, TrainJob
+from benchbench.train.job import TrainJob
 
 GREEDY = Generation(max_tokens=8)
 ELSEWHERE = "use --engine transformers"
@@ -29,7 +29,7 @@ class Served:
     """Request -> tokens of its greedy completion."""
 
 
-def serve(name: str, job: TrainJob, outcome: Outcome) -> Served:
+def serve(name: str, job: TrainJob, outcome: RunRecord) -> Served:
     """Serve a run's checkpoint; NotTried where the engine cannot serve its like."""
     assert outcome.artefact
     checkpoint = Checkpoint(

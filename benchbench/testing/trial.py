@@ -12,14 +12,14 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.contract.method import Method, Training
-from benchbench.records.record import hash_files
+from benchbench.records.record import RunRecord, hash_files
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material
 from benchbench.testing.served import Served, serve
 from benchbench.testing.verdict import Failed
 from benchbench.train.examples import read_examples, write_examples
-from benchbench.train.job import Outcome, Phase, Progress, TrainJob
+from benchbench.train.job import Phase, Progress, TrainJob
 from benchbench.train.resume import FROZEN
 
 STEPS = 32
@@ -48,7 +48,7 @@ class Run:
     """A training as ``benchbench run`` makes it."""
 
     job: TrainJob
-    outcome: Outcome
+    outcome: RunRecord
     phase: Phase
     """The last one that was reported: where it ended, if it failed."""
     losses: list[float]
@@ -134,6 +134,8 @@ class Trial:
                 precision="float32",
                 seed=SEED,
             ),
+            role=self.registry.methods[self.spec.name].role,
+            origin=self.registry.origins["method", self.spec.name],
             model=self.base,
             examples=self.folder / "examples.safetensors",
             folder=self.folder / name,
@@ -192,7 +194,7 @@ class Trial:
         return Run(job=job, outcome=outcome, phase=phases[-1], losses=losses)
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> RunRecord | None:
         """Return how ``run`` ended, if some check asked for it."""
         return self.run.outcome if "run" in self.__dict__ else None
 

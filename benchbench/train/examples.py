@@ -11,13 +11,11 @@ from random import Random
 from typing import Any, TypeVar, overload
 
 from benchbench import files
-from benchbench.contract.task import Protocol, Task
+from benchbench.contract.task import Protocol
 from benchbench.errors import DataError
 from benchbench.models.prompt import RENDERING, Example, Renderer
 from benchbench.plan.plan import Plan
-from benchbench.plan.samples import TrainingSet
-from benchbench.records.store import Store
-from benchbench.registry.registry import Registry
+from benchbench.plan.samples import TaskSplit, TrainingSet
 from benchbench.reporter import Reporter
 from benchbench.specs import TrainSpec, digest
 from benchbench.train.schedule import learns_padding
@@ -154,24 +152,22 @@ def evenly(items: list[Item], parts: int) -> list[list[Item]]:
     return [items[i * n // parts : (i + 1) * n // parts] for i in range(parts)]
 
 
-def _tokenised(
-    plan: Plan, training: TrainingSet, store: Store, registry: Registry, reporter: Reporter
-) -> Path:
+def tokenised(plan: Plan, training: TrainingSet, folder: Path, reporter: Reporter) -> Path:
     """Return the file of tokenised samples, made once for all that it depends on."""
-    filled = any(spec.train and learns_padding(spec.train) for spec in plan.runs)
-    tasks = {type(split.task) for split, _ in training.samples}
+    filled = any(r.spec.train and learns_padding(r.spec.train) for r in plan.runs)
+    splits = list({id(split): split for split, _ in training.samples}.values())
     key = digest(
         {
             "rendering": RENDERING,
             "model": asdict(plan.model.spec),
             "task": asdict(training.spec),
             "data": asdict(training.data),
-            "code": {task.name: _code(task, registry) for task in tasks},
+            "code": {split.task.name: _code(split) for split in splits},
             "filled": filled,
         },
         length=16,
     )
-    path = store.folder / EXAMPLES / f"{key}.safetensors"
+    path = folder / EXAMPLES / f"{key}.safetensors"
     if path.exists():
         path.touch()
         return path
@@ -185,10 +181,10 @@ def _tokenised(
     return path
 
 
-def _code(task: type[Task], registry: Registry) -> list[str]:
+def _code(split: TaskSplit) -> list[str]:
     """Return what identifies a task's code: its plugin's version, and its file's content."""
-    origin = registry.origins["task", task.name]
-    file = inspect.getsourcefile(task)
+    origin = split.origin
+    file = inspect.getsourcefile(type(split.task))
     content = Path(file).read_bytes() if file else b""
     return [origin.distribution, origin.version, hashlib.sha256(content).hexdigest()]
 

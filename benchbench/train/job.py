@@ -1,13 +1,13 @@
 """What training is told and what it answers, and how both cross to another process: as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from benchbench import files
-from benchbench.records.record import Artefact, Cost, Instability, PluginOrigin, Selection, Status
-from benchbench.specs import RunSpec
+from benchbench import files, machine
+from benchbench.records.record import PluginOrigin, RunRecord, Status, now
+from benchbench.specs import Role, RunSpec, adapter_of
 
 Phase = Literal["loading", "preparing", "training", "validation", "exporting"]
 Value = TypeVar("Value")
@@ -21,6 +21,10 @@ class TrainJob:
     """One run to train, and where its files lie."""
 
     spec: RunSpec
+    role: Role
+    """Of the method."""
+    origin: PluginOrigin
+    """Where the method came from: what was begun with other code is not continued."""
     model: Path
     """Folder of the base model."""
     examples: Path | None = None
@@ -29,8 +33,6 @@ class TrainJob:
     """The run's folder; a killed training continues in it."""
     no_plugins: tuple[str, ...] = ()
     """Plugins to leave out."""
-    origin: PluginOrigin | None = None
-    """Where the method came from: what was begun with other code is not continued."""
     plugins: tuple[str, ...] = ()
     """Modules, or absolute paths of files, to load beside the installed plugins."""
     data_root: Path | None = None
@@ -69,6 +71,25 @@ class TrainJob:
             text = text.replace(str(path.absolute()), name)
         return text if len(text) <= 500 else f"{text[:499]}…"
 
+    def record(
+        self,
+        status: Status,
+        reason: str = "",
+        environment: Mapping[str, Any] | None = None,
+        **found: Any,
+    ) -> RunRecord:
+        """Return how this run ended; ``found`` holds further fields of the record."""
+        return RunRecord(
+            spec=self.spec,
+            role=self.role,
+            origin=self.origin,
+            status=status,
+            reason=reason,
+            environment=machine.environment() if environment is None else environment,
+            created=now(),
+            **found,
+        )
+
     @property
     def log(self) -> Path:
         """What the process and its libraries wrote to stderr."""
@@ -87,35 +108,17 @@ class Progress:
     """On the validation samples."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a training ended."""
-
-    run_id: str
-    status: Status
-    reason: str = ""
-    """Why the status is not ``done``."""
-    killed: bool = False
-    """Whether somebody ended the process: no result, and the same job goes on from there."""
-    cost: Cost | None = None
-    artefact: Artefact | None = None
-    selection: Selection | None = None
-    instabilities: tuple[Instability, ...] = ()
-    environment: Mapping[str, Any] = field(default_factory=dict)
-
-
 def write(path: Path, value: object) -> None:
     """Write a dataclass as JSON, whole or not at all."""
-    from pydantic import TypeAdapter
-
-    files.write(path, TypeAdapter(type(value)).dump_json(value, indent=1))
+    files.write(path, adapter_of(type(value)).dump_json(value, indent=1))
 
 
 def read(path: Path, kind: type[Value]) -> Value | None:
     """Read a dataclass back; None where there is none or it cannot be read."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        found: Value = adapter_of(kind).validate_json(path.read_bytes())
+        return found
     except (OSError, ValidationError):
         return None

@@ -12,18 +12,22 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from benchbench import machine
+from benchbench.errors import BadParameter, TrainingStopped
+from benchbench.plan.plan import Plan
+from benchbench.records.record import RunRecord, Status
+from benchbench.reporter import Reporter
 from benchbench.train import group, trackers
-from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
+from benchbench.train.job import MEETING, Progress, TrainJob, read, write
 
 KILLS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 """Ends that somebody or a scheduler chose; a crash has other signals."""
 
 
-def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) -> RunRecord:
     """Train, or continue where an earlier call was killed, and return how it ended.
 
     Training dies with this process, however this process dies. A training that had come to its
-    end is not repeated: its outcome is returned.
+    end is not repeated: its record is returned. Raises TrainingStopped where somebody ended it.
     """
     if ended := _claim(job):
         return ended
@@ -31,22 +35,22 @@ def train(job: TrainJob, progress: Callable[[Progress], None] = lambda _: None) 
     with job.log.open("ab") as log:
         start = log.tell()
         code = _run_processes(job, log.fileno(), progress)
-    death = _death(job, code, start, memory_ran_out=_oom_kills() > kills)
     # Of a process that a signal ended, the others only say that it is gone.
-    return death if code < 0 else _outcome(job) or death
+    ended = None if code < 0 else _ended(job)
+    return ended or _death(job, code, start, memory_ran_out=_oom_kills() > kills)
 
 
-def _outcome(job: TrainJob) -> Outcome | None:
+def _ended(job: TrainJob) -> RunRecord | None:
     """Return what was written of the end: by the process that failed first, if one did."""
     written = sorted(job.work.glob("outcome*.json"), key=lambda path: path.stat().st_mtime_ns)
-    return read(written[0], Outcome) if written else None
+    return read(written[0], RunRecord) if written else None
 
 
-def _claim(job: TrainJob) -> Outcome | None:
+def _claim(job: TrainJob) -> RunRecord | None:
     """Lay the job down in its folder; return the outcome where it has ended already."""
     known = read(job.work / "job.json", TrainJob)
     if known and (known.spec, known.origin) == (job.spec, job.origin):
-        ended = read(job.work / "outcome.json", Outcome)
+        ended = read(job.work / "outcome.json", RunRecord)
         if ended and (ended.status != "done" or job.checkpoint.exists() or not job.spec.train):
             return ended
     else:  # what another run, or other code, left there must not be continued
@@ -147,25 +151,23 @@ def _oom_kills() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def _death(job: TrainJob, code: int, start: int, memory_ran_out: bool) -> Outcome:
-    """Return the outcome of a process that did not live to write it."""
+def _death(job: TrainJob, code: int, start: int, memory_ran_out: bool) -> RunRecord:
+    """Return the record of a process that did not live to write it; TrainingStopped if killed."""
     if code == -signal.SIGKILL and memory_ran_out:
-        status, reason = "out_of_memory", "memory ran out and the kernel killed the process"
+        status: Status = "out_of_memory"
+        reason = "memory ran out and the kernel killed the process"
     elif code < 0:
         status, reason = "failed", f"the process died of signal {-code} ({_signal_name(-code)})"
     else:
         status, reason = "failed", f"the process ended with code {code} and no outcome"
     lines = job.log.read_bytes()[start:].decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return Outcome(
-        run_id=job.spec.id,
-        status=status,  # type: ignore[arg-type]
-        reason=job.publishable(
-            f"{reason}; {job.log.name} ends with: {last[:300]}" if last else reason
-        ),
-        killed=_signal_name(-code) in KILLS and status == "failed",
-        environment={"packages": machine.versions()},
+    reason = job.publishable(
+        f"{reason}; {job.log.name} ends with: {last[:300]}" if last else reason
     )
+    if status == "failed" and _signal_name(-code) in KILLS:
+        raise TrainingStopped(reason)
+    return job.record(status, reason, environment={"packages": machine.versions()})
 
 
 def _signal_name(number: int) -> str:
@@ -173,3 +175,51 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
+
+
+def train_told(
+    job: TrainJob,
+    label: str,
+    train: Callable[[TrainJob, Callable[[Progress], None]], RunRecord],
+    reporter: Reporter,
+) -> RunRecord:
+    """Have a run trained and tell how it goes and how it ended; raises TrainingStopped."""
+    verb = "training" if job.spec.train else "measuring"
+    with reporter.bar(f"{verb} {label}", 0) as update:
+        record = train(job, lambda p: update(p.step, p.steps, _state(p)))
+    for failure in trackers.failures(job.work):
+        reporter.say(f"{label}: {failure}")
+    if record.status != "done":
+        reporter.say(f"{label}: {record.status}: {record.reason}")
+    if (kept := record.selection) and record.cost:
+        reporter.say(
+            f"{label}: weights of step {kept.step} of {record.cost.steps} are kept, which score "
+            f"{kept.score:.3f} on the validation samples (untrained {kept.curve[0]:.3f})"
+        )
+    for found in record.instabilities:
+        value = "not a number" if found.value is None else f"{found.value:.3f}"
+        reporter.say(f"{label}: {found.kind} at step {found.step} ({value})")
+    return record
+
+
+def _state(progress: Progress) -> str:
+    """Say how a training is doing."""
+    if progress.score is not None:
+        return f"validation {progress.score:.3f}"
+    return "" if progress.loss is None else f"loss {progress.loss:.3f}"
+
+
+def check_devices(devices: int, plan: Plan) -> None:
+    """Refuse more devices than there are, or than a batch has samples."""
+    count = machine.device_count()
+    batch = min((run.spec.train.batch_size for run in plan.runs if run.spec.train), default=devices)
+    if count is not None and devices > count:
+        raise BadParameter(
+            f"--devices is {devices}, but this machine shows {count}; see "
+            "CUDA_VISIBLE_DEVICES, or give fewer."
+        )
+    if devices > batch:
+        raise BadParameter(
+            f"--devices is {devices}, but a batch has {batch} samples to share; give fewer "
+            "devices, or larger batches with --set batch_size=N."
+        )

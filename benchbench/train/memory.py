@@ -26,7 +26,6 @@ from benchbench.errors import BenchbenchError, ModelError
 from benchbench.models.architecture import is_encoder_decoder, language_model, read_config
 from benchbench.models.prompt import Example, Renderer
 from benchbench.plan.plan import Plan
-from benchbench.registry.registry import Registry
 from benchbench.specs import Precision, TrainSpec, canonical
 from benchbench.train.batches import fill
 from benchbench.train.examples import fill_answer, plan
@@ -74,22 +73,22 @@ class Estimate:
     """Why something is unknown."""
 
 
-def estimate_all(whole: Plan, registry: Registry) -> dict[str, Estimate]:
+def estimate_all(whole: Plan) -> dict[str, Estimate]:
     """Estimate what each run of a plan that trains will need, by run id."""
     found: dict[str, Estimate] = {}
     known: dict[tuple[str, Shape], Estimate] = {}
     examples = _examples(whole)
-    for spec in whole.runs:
+    for run in whole.runs:
+        spec, method = run.spec, run.method
         if spec.train is None or not examples:
             continue
-        method = registry.method(spec.method)
         paired = is_encoder_decoder(whole.model.folder)
         packed = spec.train.packing and method.packable and not paired
         shape = largest(examples, spec.train, spec.seed, packed=packed, paired=paired)
         key = canonical(spec.method), shape
         if key not in known:
             known[key] = estimate(whole.model.folder, method, spec.train, shape, spec.precision)
-        found[spec.id] = known[key]
+        found[run.id] = known[key]
     return found
 
 
@@ -98,7 +97,7 @@ def _examples(whole: Plan) -> list[Example]:
     if whole.training is None:
         return []
     samples, renderer = whole.training.samples, Renderer.of(whole.model.folder)
-    filled = any(spec.train and learns_padding(spec.train) for spec in whole.runs)
+    filled = any(r.spec.train and learns_padding(r.spec.train) for r in whole.runs)
     found = []
     for split, sample in samples[:: math.ceil(len(samples) / LOOKED_AT)]:
         example = renderer.example(split.task, sample, split.protocol)

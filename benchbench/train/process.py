@@ -22,10 +22,10 @@ from benchbench.checkpoints.parity import Reference
 from benchbench.contract.method import Method
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
 from benchbench.models.architecture import Architecture
-from benchbench.records.record import Artefact, Cost, Status
+from benchbench.records.record import RunRecord, Status
 from benchbench.registry.registry import Registry
 from benchbench.train import forgetting, group, resume, trainer
-from benchbench.train.job import MEETING, Outcome, Progress, TrainJob, read, write
+from benchbench.train.job import MEETING, Progress, TrainJob, read, write
 from benchbench.train.recorder import Diverged, count_parameters
 from benchbench.train.selection import Validation
 
@@ -54,44 +54,44 @@ def main() -> None:
         path.unlink(missing_ok=True)
 
 
-def run(job: TrainJob, report: Report) -> Outcome:
+def run(job: TrainJob, report: Report) -> RunRecord:
     """Train in this process and return how it ended; only an interrupt is raised."""
     try:
         group.join(job.work / MEETING)
         registry = Registry.load(job.no_plugins, job.plugins)
         method = registry.method(job.spec.method)
-        if job.origin not in (None, registry.origins["method", method.name]):
+        if job.origin != registry.origins["method", method.name]:
             raise PluginError(
                 f"the plugin of method {method.name!r} changed while the command ran; run again."
             )
         if reason := method.skip(job.spec.model):
-            return _outcome(job, "skipped", reason)
+            return job.record("skipped", reason)
         if job.spec.train is None:
             return _untuned(job, report)
         return _trained(job, method, Validation.of(job, registry), report)
     except Unsuited as error:
-        return _outcome(job, "skipped", str(error))
+        return job.record("skipped", str(error))
     except Diverged as error:
-        return replace(_outcome(job, "diverged", str(error)), instabilities=error.instabilities)
+        return job.record("diverged", str(error), instabilities=error.instabilities)
     except Exception as error:  # whatever a method or a library raises is how this run ended
         traceback.print_exc()
         status: Status = "out_of_memory" if machine.is_out_of_memory(error) else "failed"
-        return _outcome(job, status, _describe(error, job))
+        return job.record(status, _describe(error, job))
 
 
-def _untuned(job: TrainJob, report: Report) -> Outcome:
+def _untuned(job: TrainJob, report: Report) -> RunRecord:
     """Describe the base model as it is; kept apart because it needs none of the training."""
     report(Progress(phase="loading"))
     model, prompts = trainer.load(job)
     base = trainer.logprobs(model, prompts, job.spec.precision)
     Reference(prompts=prompts, base=base, trained=base).write(job.reference)
     cost = count_parameters(model.requires_grad_(False))
-    return _outcome(job, "done", "", cost, export.of_base(job.model))
+    return job.record("done", cost=cost, artefact=export.of_base(job.model))
 
 
 def _trained(
     job: TrainJob, method: Method, validation: Validation | None, report: Report
-) -> Outcome:
+) -> RunRecord:
     assert job.spec.train is not None
     precision = job.spec.precision
     report(Progress(phase="loading"))
@@ -103,7 +103,7 @@ def _trained(
     fitted = trainer.fit(job, method, model, report, validation)
     group.leave()
     if group.rank():
-        return _outcome(job, "done", "")  # what follows is for one
+        return job.record("done")  # what follows is for one
     cost = fitted.cost
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
     trained = trainer.logprobs(fitted.model, prompts, precision)
@@ -117,27 +117,12 @@ def _trained(
         precision=precision,
     )
     made = export.export(method, fitted.model, exporter, job.checkpoint)
-    return replace(
-        _outcome(job, "done", "", cost, made),
-        selection=fitted.selection,
-        instabilities=fitted.instabilities,
-    )
-
-
-def _outcome(
-    job: TrainJob,
-    status: Status,
-    reason: str,
-    cost: Cost | None = None,
-    made: Artefact | None = None,
-) -> Outcome:
-    return Outcome(
-        run_id=job.spec.id,
-        status=status,
-        reason=reason,
+    return job.record(
+        "done",
         cost=cost,
         artefact=made,
-        environment=machine.environment(),
+        selection=fitted.selection,
+        instabilities=fitted.instabilities,
     )
 
 
