@@ -55,7 +55,6 @@ def test_lora_passes() -> None:
         ("plain", "builds", r"write @dataclass\(frozen=True, kw_only=True\)"),
         ("undocumented", "documented", "^rank: no docstring; write what each"),
         ("silent", "documented", "Silent has no docstring"),
-        ("wrong-skip", "skip", r"skip\(\) returned False; return None"),
         (
             "raises",
             "adapts",
@@ -110,7 +109,6 @@ def test_what_depends_on_a_failure_is_not_tried() -> None:
         ("modest", "vllm", "not asked for"),
         ("remembering", "resumes", "resumable is False"),
         ("remembering", "same tokens", "not asked for"),
-        ("choosy", "skip", "exam is too small"),
         ("lacking", "adapts", "lacks a package here: .* run: pip install bits"),
         ("base", "trains", "nothing is trained"),
         ("particular", "encoder-decoder", "it trains the one norm at the end of a decoder"),

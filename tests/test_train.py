@@ -160,7 +160,7 @@ def test_a_method_prepares_chooses_its_optimizer_and_sees_its_gradients(
     [
         ("loses-its-loss", "diverged", "the loss was nan at step 3 of 16"),
         ("loses-its-gradient", "diverged", "the gradient norm was inf at step 1 of 16"),
-        ("unfit", "skipped", "org/tiny has no experts"),
+        ("unfit", "skipped", "a llama has no experts"),
         ("broken", "failed", "ValueError: no luck with ~/secret"),
         ("idle", "failed", "ValueError: method 'idle' leaves no parameter to train"),
         ("astray", "failed", "ValueError: export() of method 'astray' returned 'telepathy'"),

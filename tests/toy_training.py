@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Method, ModelSpec, Route, Training, hookimpl
+from benchbench import Method, Route, Training, Unsuited, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,8 @@ class Hungry(Toy):
 class Unfit(Toy):
     name = "unfit"
 
-    def skip(self, model: ModelSpec) -> str | None:
-        return f"{model.name} has no experts"
+    def adapt(self, model: Any, training: Training) -> Any:
+        raise Unsuited(f"a {model.config.model_type} has no experts")
 
 
 @dataclass(frozen=True, kw_only=True)

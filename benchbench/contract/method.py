@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchbench.specs import ModelSpec, Role, Route
+from benchbench.specs import Role, Route
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +65,14 @@ class Method(ABC):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
 
-    def skip(self, model: ModelSpec) -> str | None:
-        """Return the reason why this method cannot be used on this model, or None."""
-        return None
-
     @abstractmethod
     def adapt(self, model: Any, training: Training) -> Any:
         """Turn the base model (a transformers model in float32) into the model to train.
 
         What has ``requires_grad`` is trained. Methods that start from data look at
-        ``training.batches()`` here. Where an optional package is missing, raise ImportError with
-        the ``pip install …`` that brings it.
+        ``training.batches()`` here. Raise ``benchbench.Unsuited`` with the reason where the method
+        cannot be used on this model: the run is then skipped, and has not failed. Where an
+        optional package is missing, raise ImportError with the ``pip install …`` that brings it.
         """
 
     def optimizer(self, model: Any, training: Training) -> Any:

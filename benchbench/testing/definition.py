@@ -62,16 +62,3 @@ def documented(trial: Trial) -> str:
         )
     advice = "" if cls.source else "; advice: set source to the address of the paper or code"
     return f"the class and {len(names)} hyperparameters{advice}"
-
-
-def skips(trial: Trial) -> str:
-    """Return that the method takes the exam's model; NotTried with its reason otherwise."""
-    answer = trial.method().skip(trial.model_spec)
-    if answer is not None and not (isinstance(answer, str) and answer.strip()):
-        raise Failed(
-            f"skip() returned {answer!r}; return None to train on a model, or the reason not to, "
-            "as text"
-        )
-    if answer:
-        raise NotTried(f"the method does not take the exam's small Llama: {answer}")
-    return "None: it takes the exam's model"

@@ -76,8 +76,7 @@ ENCODER_DECODER = "encoder-decoder"
 CHECKS = (
     Step("builds", "built from its defaults, twice, through JSON", definition.instantiates),
     Step("documented", "docstrings of the class and its fields", definition.documented),
-    Step("skip", "skip() asked about the exam's model", definition.skips, ("builds",)),
-    Step("adapts", "adapt() on a small Llama", behaviour.adapts, ("skip",)),
+    Step("adapts", "adapt() on a small Llama", behaviour.adapts, ("builds",)),
     Step("identity", "adapted and base model compared", behaviour.starts_as_declared, ("adapts",)),
     Step("trains", f"{STEPS} steps on one batch", behaviour.trains, ("adapts",)),
     Step("deterministic", "trained twice with one seed", behaviour.repeats, ("trains",)),
@@ -88,11 +87,11 @@ CHECKS = (
     Step("transformers", "served", artefact.served_by_transformers, ("exports",)),
     Step("vllm", "served", artefact.served_by_vllm, ("exports",)),
     Step("same tokens", "both engines", artefact.same_tokens, ("transformers", "vllm")),
-    Step("base kept", "the base model's folder hashed", artefact.leaves_the_base, ("skip",)),
+    Step("base kept", "the base model's folder hashed", artefact.leaves_the_base, ("builds",)),
     Step(ENCODER_DECODER, "trained on a small T5", artefact.on_encoder_decoder, ("exports",)),
 )
 
-UNTRAINED = ("builds", "documented", "skip")
+UNTRAINED = ("builds", "documented")
 """Checks of a method with the role ``base``, which trains nothing."""
 
 

@@ -64,8 +64,6 @@ def run(job: TrainJob, report: Report) -> RunRecord:
             raise PluginError(
                 f"the plugin of method {method.name!r} changed while the command ran; run again."
             )
-        if reason := method.skip(job.spec.model):
-            return job.record("skipped", reason)
         if job.spec.train is None:
             return _untuned(job, report)
         return _trained(job, method, Validation.of(job, registry), report)

@@ -1,7 +1,6 @@
-"""Methods whose class or fields are wrong, or whose skip() is."""
+"""Methods whose class or fields are wrong."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from benchbench import Method, hookimpl
 from tests.broken_methods import Honest, methods_of
@@ -47,26 +46,6 @@ class Undocumented(Honest):
 @dataclass(frozen=True, kw_only=True)
 class Silent(Honest):
     name = "silent"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongSkip(Honest):
-    """Answers False instead of None."""
-
-    name = "wrong-skip"
-
-    def skip(self, model: Any) -> Any:
-        return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choosy(Honest):
-    """Takes no small model."""
-
-    name = "choosy"
-
-    def skip(self, model: Any) -> str:
-        return f"{model.name} is too small"
 
 
 @hookimpl
