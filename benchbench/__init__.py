@@ -9,7 +9,8 @@ from benchbench.contract.mix import Mix, read_mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Data, Generation, HubData, Message, Protocol, Sample, Task
 from benchbench.errors import Unsuited
-from benchbench.models.layers import linear_layers, peft_model, projected_groups
+from benchbench.models.layers import linear_layers, projected_groups
+from benchbench.models.peft import PeftMethod, peft_model
 from benchbench.specs import MethodSpec, ModelSpec, Route, RunSpec, TaskSpec, TrainSpec
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "Mix",
     "Model",
     "ModelSpec",
+    "PeftMethod",
     "Protocol",
     "Route",
     "RunSpec",

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaLora(Method):
+class AdaLora(PeftMethod):
     """Start with ``start_rank`` in all layers and prune to ``rank`` on average while training.
 
     Ranks, smoothing and learning rate are the paper's for GLUE (section 4.1 and appendix C, which
@@ -21,6 +21,14 @@ class AdaLora(Method):
     source = "https://arxiv.org/abs/2303.10512"
     packable = True
     resumable = False  # the importance of ranks is no parameter
+    config = "AdaLoraConfig"
+    options = {
+        "init_r": "start_rank",
+        "target_r": "rank",
+        "lora_alpha": "alpha",
+        "deltaT": "interval",
+    }
+    least = {"rank": 1, "alpha": 1, "interval": 1, "orthogonality": 0}
 
     learning_rate: float = 5e-4
     rank: int = 8
@@ -42,31 +50,20 @@ class AdaLora(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("rank", 1), ("start_rank", self.rank), ("alpha", 1), ("interval", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        self.at_least(self.rank, "start_rank")
         if min(self.warmup, self.rest) < 0 or self.warmup + self.rest >= 1:
             raise ValueError(
                 f"warmup is {self.warmup} and rest is {self.rest}; they must be 0 or more and "
                 "below 1 together"
             )
-        if self.orthogonality < 0:
-            raise ValueError(f"orthogonality is {self.orthogonality}; it must be 0 or more")
 
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "AdaLoraConfig",
-            targets=self.targets,
-            init_r=self.start_rank,
-            target_r=self.rank,
-            lora_alpha=self.alpha,
-            total_step=training.steps,
-            tinit=int(self.warmup * training.steps),
-            tfinal=int(self.rest * training.steps),
-            deltaT=self.interval,
-            orth_reg_weight=self.orthogonality / training.parts,
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return super().peft_options(model, training) | {
+            "total_step": training.steps,
+            "tinit": int(self.warmup * training.steps),
+            "tfinal": int(self.rest * training.steps),
+            "orth_reg_weight": self.orthogonality / training.parts,
+        }
 
     def after_step(self, model: Any, step: int) -> None:
         model.base_model.update_and_allocate(step)

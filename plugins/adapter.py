@@ -27,6 +27,7 @@ class Adapter(Method):
     source = "https://arxiv.org/abs/1902.00751"
     packable = True
     identity = False
+    least = {"size": 1, "init_std": 0}
 
     size: int = 64
     """Width of the bottleneck, at least 1."""
@@ -41,11 +42,8 @@ class Adapter(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.at_least(1, "size")
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; it is one of {', '.join(VARIANTS)}")
-        if not self.init_std >= 0:
-            raise ValueError(f"init_std is {self.init_std}; it must be 0 or more")
         self._added("", 1)
 
     def adapt(self, model: Any, training: Training) -> Any:

@@ -4,11 +4,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boft(Method):
+class Boft(PeftMethod):
     """Rotate the inputs of each linear layer by ``factors`` sparse rotations in a row.
 
     Block and factors are PEFT's defaults, the learning rate is that of its method comparison. The
@@ -19,6 +19,10 @@ class Boft(Method):
     family = "rotation"
     source = "https://arxiv.org/abs/2311.06243"
     packable = True
+    config = "BOFTConfig"
+    options = {"boft_block_size": "block", "boft_n_butterfly_factor": "factors"}
+    least = {"block": 2, "factors": 1}
+    even = {"block"}
 
     learning_rate: float = 1e-4
     block: int = 4
@@ -28,24 +32,12 @@ class Boft(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.block < 2 or self.block % 2:
-            raise ValueError(f"block is {self.block}; it must be even and 2 or more")
-        self.at_least(1, "factors")
-
     def adapt(self, model: Any, training: Training) -> Any:
         with warnings.catch_warnings():
             # One for each layer, where the extension is missing.
             warnings.filterwarnings("ignore", message="Failed to load the CUDA extension")
             warnings.filterwarnings("ignore", message="Setting boft_n_butterfly_factor to 1")
-            made = peft_model(
-                model,
-                "BOFTConfig",
-                targets=self.targets,
-                boft_block_size=self.block,
-                boft_n_butterfly_factor=self.factors,
-            )
+            made = super().adapt(model, training)
         found = {len(p) for name, p in made.named_parameters() if ".boft_R." in name}
         if found != {self.factors}:
             raise ValueError(

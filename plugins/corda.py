@@ -23,6 +23,7 @@ class Corda(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2406.05223"
     packable = True
+    least = {"rank": 1, "samples": 1}
 
     learning_rate: float = 2e-5
     rank: int = 16
@@ -31,10 +32,6 @@ class Corda(Method):
     """Training samples whose inputs are looked at, at least 1."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "samples")
 
     def adapt(self, model: Any, training: Training) -> Any:
         from peft import LoraConfig

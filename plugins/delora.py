@@ -1,13 +1,12 @@
 """DeLoRA: LoRA that learns the direction and the strength of a change apart (arXiv 2503.18225)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delora(Method):
+class Delora(PeftMethod):
     """Train normalised rank-one updates and, for each layer, the bound of their strength.
 
     Rank and bound are PEFT's defaults, the learning rate is that of its method comparison; the
@@ -18,6 +17,9 @@ class Delora(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2503.18225"
     packable = True
+    config = "DeloraConfig"
+    options = {"r": "rank", "delora_lambda": "bound"}
+    least = {"rank": 1, "bound": 1}
 
     learning_rate: float = 1e-4
     rank: int = 8
@@ -26,15 +28,6 @@ class Delora(Method):
     """Start of the trained bound of the change, in norms of the weight; at least 1."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "bound")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model, "DeloraConfig", targets=self.targets, r=self.rank, delora_lambda=self.bound
-        )
 
 
 @hookimpl

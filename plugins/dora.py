@@ -1,13 +1,12 @@
 """DoRA: LoRA for a weight's direction and trained magnitudes beside it (arXiv 2402.09353)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dora(Method):
+class Dora(PeftMethod):
     """Train a weight's direction by LoRA and its magnitude by one number for each output.
 
     Rank, alpha, dropout and learning rate are the paper's for LLaMA-7B on commonsense reasoning at
@@ -19,6 +18,11 @@ class Dora(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2402.09353"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
+    fixed = {"use_dora": True}
+    least = {"rank": 1, "alpha": 1, "dropout": 0}
+    below = {"dropout": 1}
 
     learning_rate: float = 2e-4
     rank: int = 16
@@ -29,23 +33,6 @@ class Dora(Method):
     """Chance that an input of A is zeroed in training, in [0, 1)."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            use_dora=True,
-        )
 
 
 @hookimpl

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from benchbench import Method, Training, Unsuited, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, Unsuited, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eva(Method):
+class Eva(PeftMethod):
     """Start A from the principal components of each layer's inputs; give them ranks by variance.
 
     The components are those of the first training batches, taken again until they stand still.
@@ -22,6 +22,12 @@ class Eva(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2410.07170"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha"}
+    fixed = {"init_lora_weights": "eva"}
+    least = {"rank": 1, "alpha": 1, "rho": 1, "batches": 1}
+    above = {"tau": 0}
+    below = {"tau": 1}
 
     learning_rate: float = 5e-4
     rank: int = 16
@@ -37,14 +43,15 @@ class Eva(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha", "rho", "batches")
-        if not 0 < self.tau < 1:
-            raise ValueError(f"tau is {self.tau}; it must lie between 0 and 1")
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        from peft import EvaConfig
+
+        # Prompts count too: completions alone may have too few tokens.
+        components = EvaConfig(rho=self.rho, tau=self.tau, use_label_mask=False)
+        return super().peft_options(model, training) | {"eva_config": components}
 
     def adapt(self, model: Any, training: Training) -> Any:
-        from peft import EvaConfig, initialize_lora_eva_weights
+        from peft import initialize_lora_eva_weights
 
         if model.config.is_encoder_decoder:
             raise Unsuited(
@@ -53,16 +60,7 @@ class Eva(Method):
             )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="lora with eva initialization used with low_")
-            model = peft_model(
-                model,
-                "LoraConfig",
-                targets=self.targets,
-                r=self.rank,
-                lora_alpha=self.alpha,
-                init_lora_weights="eva",
-                # Prompts count too: completions alone may have too few tokens.
-                eva_config=EvaConfig(rho=self.rho, tau=self.tau, use_label_mask=False),
-            )
+            model = super().adapt(model, training)
         needed = round(self.rank * self.rho)
         seen = list(islice(training.batches(), self.batches))
         # PEFT passes over a smaller batch, and would wait for a larger one forever.

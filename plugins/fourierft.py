@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class FourierFt(Method):
+class FourierFt(PeftMethod):
     """Train ``coefficients`` of each change's spectrum, at places drawn at random.
 
     Coefficients, scale and learning rate are the paper's for instruction tuning of Llama
@@ -21,6 +21,11 @@ class FourierFt(Method):
     source = "https://arxiv.org/abs/2405.03003"
     packable = True
     identity = False
+    config = "FourierFTConfig"
+    options = {"n_frequency": "coefficients"}
+    seed_option = "random_loc_seed"
+    least = {"coefficients": 1}
+    above = {"scale": 0}
 
     learning_rate: float = 3e-2
     coefficients: int = 1000
@@ -30,23 +35,9 @@ class FourierFt(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "coefficients")
-        if not self.scale > 0:
-            raise ValueError(f"scale is {self.scale}; it must be above 0")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        import torch
-
-        return peft_model(
-            model,
-            "FourierFTConfig",
-            targets=self.targets,
-            n_frequency=self.coefficients,
-            scaling=self.scale * (model.config.hidden_size / 4096) ** 2,
-            random_loc_seed=int(torch.randint(2**31, ())),
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        scale = self.scale * (model.config.hidden_size / 4096) ** 2
+        return super().peft_options(model, training) | {"scaling": scale}
 
 
 @hookimpl

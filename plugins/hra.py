@@ -1,13 +1,12 @@
 """HRA: each weight turned by a chain of trained Householder reflections (arXiv 2405.17484)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hra(Method):
+class Hra(PeftMethod):
     """Multiply each weight by ``rank`` reflections, an orthogonal change of low rank.
 
     The rank is PEFT's default, the learning rate that of its method comparison. Reflections start
@@ -18,6 +17,10 @@ class Hra(Method):
     family = "rotation"
     source = "https://arxiv.org/abs/2405.17484"
     packable = True
+    config = "HRAConfig"
+    options = {"r": "rank", "apply_GS": "orthogonalise"}
+    least = {"rank": 2}
+    even = {"rank"}
 
     learning_rate: float = 1e-4
     rank: int = 8
@@ -26,16 +29,6 @@ class Hra(Method):
     """Whether the reflections are kept orthogonal to one another, by Gram and Schmidt."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 2 or self.rank % 2:
-            raise ValueError(f"rank is {self.rank}; it must be even and 2 or more")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model, "HRAConfig", targets=self.targets, r=self.rank, apply_GS=self.orthogonalise
-        )
 
 
 @hookimpl

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ia3(Method):
+class Ia3(PeftMethod):
     """Multiply keys, values and the hidden activations of the MLP by trained vectors.
 
     Layers and learning rate are the paper's (sections 3.3 and 3.5). PEFT knows the layers' names
@@ -19,6 +19,7 @@ class Ia3(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2205.05638"
     packable = True
+    config = "IA3Config"
 
     learning_rate: float = 3e-3
     targets: str = ""
@@ -35,9 +36,8 @@ class Ia3(Method):
         if other := set(self.inputs.split("+")) - set(self.targets.split("+")):
             raise ValueError(f"inputs names {', '.join(sorted(other))}; each must be a target too")
 
-    def adapt(self, model: Any, training: Training) -> Any:
-        inputs = {"feedforward_modules": self.inputs.split("+")} if self.inputs else {}
-        return peft_model(model, "IA3Config", targets=self.targets or None, **inputs)
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return {"feedforward_modules": self.inputs.split("+")} if self.inputs else {}
 
 
 @hookimpl

@@ -1,13 +1,12 @@
 """LoHa: the elementwise product of two low-rank updates (FedPara, arXiv 2108.06098)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loha(Method):
+class Loha(PeftMethod):
     """Add ``alpha / rank * (B1 A1) ∘ (B2 A2)``, whose rank is up to the square of ``rank``.
 
     Rank and alpha are PEFT's defaults, the learning rate is that of its method comparison.
@@ -17,6 +16,9 @@ class Loha(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2108.06098"
     packable = True
+    config = "LoHaConfig"
+    options = {"r": "rank", "alpha": "alpha"}
+    least = {"rank": 1, "alpha": 1}
 
     learning_rate: float = 1e-4
     rank: int = 8
@@ -25,13 +27,6 @@ class Loha(Method):
     """The update is scaled by alpha / rank."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(model, "LoHaConfig", targets=self.targets, r=self.rank, alpha=self.alpha)
 
 
 @hookimpl

@@ -1,13 +1,12 @@
 """LoKr: the Kronecker product of a small matrix and a low-rank one (LyCORIS, arXiv 2309.14859)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lokr(Method):
+class Lokr(PeftMethod):
     """Add ``alpha / rank * C ⊗ (B A)`` to the linear layers, of rank up to ``factor * rank``.
 
     Rank, factor and learning rate are those of PEFT's method comparison (rank 32, factor 4).
@@ -17,6 +16,9 @@ class Lokr(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2309.14859"
     packable = True
+    config = "LoKrConfig"
+    options = {"r": "rank", "alpha": "alpha", "decompose_factor": "factor"}
+    least = {"rank": 1, "alpha": 1}
 
     learning_rate: float = 3e-3
     rank: int = 32
@@ -30,19 +32,8 @@ class Lokr(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.at_least(1, "rank", "alpha")
         if self.factor < 2 and self.factor != -1:
             raise ValueError(f"factor is {self.factor}; it must be -1, or 2 or more")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "LoKrConfig",
-            targets=self.targets,
-            r=self.rank,
-            alpha=self.alpha,
-            decompose_factor=self.factor,
-        )
 
 
 @hookimpl

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lora(Method):
+class Lora(PeftMethod):
     """Add ``alpha / rank * B A`` to the linear layers and train only A and B.
 
     Adapters sit on every linear layer but the head, where they do best at equal parameters
@@ -20,6 +20,10 @@ class Lora(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2106.09685"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
+    least = {"rank": 1, "alpha": 1, "dropout": 0}
+    below = {"dropout": 1}
 
     rank: int = 16
     """Inner dimension r, at least 1."""
@@ -34,21 +38,13 @@ class Lora(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
         self._ranks()
 
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return super().peft_options(model, training) | {"rank_pattern": self._ranks()}
+
     def adapt(self, model: Any, training: Training) -> Any:
-        made = peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            rank_pattern=self._ranks(),
-        )
+        made = super().adapt(model, training)
         layers = {n.rpartition(".")[2] for n, m in made.named_modules() if hasattr(m, "lora_A")}
         if unknown := sorted(self._ranks().keys() - layers):
             raise ValueError(

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoraFa(Method):
+class LoraFa(PeftMethod):
     """Train only B, by gradients that are projected to make B A follow the full gradient.
 
     The rank is that of PEFT's method comparison, alpha and learning rate are those of its guide to
@@ -19,6 +19,9 @@ class LoraFa(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2308.03303"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha"}
+    least = {"rank": 1, "alpha": 1}
 
     learning_rate: float = 7e-5
     rank: int = 32
@@ -27,15 +30,6 @@ class LoraFa(Method):
     """The update is scaled by alpha / rank."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model, "LoraConfig", targets=self.targets, r=self.rank, lora_alpha=self.alpha
-        )
 
     def optimizer(self, model: Any, training: Training) -> Any:
         from peft.optimizers import create_lorafa_optimizer

@@ -22,6 +22,7 @@ class LoraGa(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2407.05000"
     packable = True
+    least = {"rank": 1, "alpha": 1, "batches": 1, "gamma": 1}
 
     learning_rate: float = 2e-5
     rank: int = 8
@@ -34,10 +35,6 @@ class LoraGa(Method):
     """The start is divided by its square root, at least 1."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha", "batches", "gamma")
 
     def adapt(self, model: Any, training: Training) -> Any:
         from peft import LoraConfig

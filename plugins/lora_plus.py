@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoraPlus(Method):
+class LoraPlus(PeftMethod):
     """Train LoRA with a learning rate for B that is ``ratio`` times A's.
 
     A ratio of 16 is what the paper finds good for RoBERTa, and 2 to 4 what it finds for Llama
@@ -19,6 +19,10 @@ class LoraPlus(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2402.12354"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
+    least = {"ratio": 1, "rank": 1, "alpha": 1, "dropout": 0}
+    below = {"dropout": 1}
 
     learning_rate: float = 5e-5
     ratio: float = 16.0
@@ -31,22 +35,6 @@ class LoraPlus(Method):
     """Chance that an input of A is zeroed in training, in [0, 1)."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "ratio", "rank", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-        )
 
     def optimizer(self, model: Any, training: Training) -> Any:
         import torch

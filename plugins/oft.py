@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Oft(Method):
+class Oft(PeftMethod):
     """Rotate the inputs of each linear layer, ``block`` at a time, by trained rotations.
 
     Rotations are Cayley's, with the inverse as a sum of five terms (OFTv2, arXiv 2506.19847). The
@@ -18,6 +18,9 @@ class Oft(Method):
     family = "rotation"
     source = "https://arxiv.org/abs/2306.07280"
     packable = True
+    config = "OFTConfig"
+    options = {"oft_block_size": "block"}
+    least = {"block": 2}
 
     learning_rate: float = 1e-4
     block: int = 32
@@ -25,13 +28,8 @@ class Oft(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.block < 2:
-            raise ValueError(f"block is {self.block}; it must be 2 or more")
-
     def adapt(self, model: Any, training: Training) -> Any:
-        made = peft_model(model, "OFTConfig", targets=self.targets, oft_block_size=self.block)
+        made = super().adapt(model, training)
         # Where a block does not fit, PEFT takes another one.
         sizes = {m.in_features for m in made.modules() if hasattr(m, "oft_R")}
         if unfit := sorted(size for size in sizes if size % self.block):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class PTuning(Method):
+class PTuning(PeftMethod):
     """Train a small network whose outputs stand before the prompt; only they are kept.
 
     All tokens stand before the prompt, as in PEFT; the paper scatters them in templates of its own.
@@ -18,6 +18,10 @@ class PTuning(Method):
     family = "prompt"
     source = "https://arxiv.org/abs/2103.10385"
     identity = False
+    config = "PromptEncoderConfig"
+    options = {"num_virtual_tokens": "tokens", "encoder_reparameterization_type": "encoder"}
+    choices = {"encoder": {"mlp": "MLP", "lstm": "LSTM"}}
+    least = {"tokens": 1, "hidden": 0}
 
     learning_rate: float = 1e-3
     tokens: int = 20
@@ -27,23 +31,9 @@ class PTuning(Method):
     hidden: int = 0
     """Width of the encoder; 0 takes the model's."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "tokens")
-        if self.encoder not in ("mlp", "lstm"):
-            raise ValueError(f"encoder is {self.encoder!r}; it must be mlp or lstm")
-        if self.hidden < 0:
-            raise ValueError(f"hidden is {self.hidden}; it must be 0 or more")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "PromptEncoderConfig",
-            targets=None,
-            num_virtual_tokens=self.tokens,
-            encoder_reparameterization_type=self.encoder.upper(),
-            encoder_hidden_size=self.hidden or None,
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        width = {"encoder_hidden_size": self.hidden or None}
+        return super().peft_options(model, training) | width
 
 
 @hookimpl

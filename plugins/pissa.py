@@ -1,13 +1,12 @@
 """PiSSA: LoRA that starts from a weight's principal singular vectors (arXiv 2404.02948)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pissa(Method):
+class Pissa(PeftMethod):
     """Train the principal part of each weight matrix and freeze what is left of it.
 
     Alpha equals the rank, there is no dropout, and the learning rate is 2e-5 as in the paper
@@ -19,26 +18,16 @@ class Pissa(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2404.02948"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "rank"}
+    fixed = {"init_lora_weights": "pissa"}
+    least = {"rank": 1}
 
     learning_rate: float = 2e-5
     rank: int = 16
     """Singular vectors that are trained, at least 1; the change has up to twice this rank."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.rank,
-            init_lora_weights="pissa",
-        )
 
 
 @hookimpl

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrefixTuning(Method):
+class PrefixTuning(PeftMethod):
     """Train the keys and values of ``tokens`` positions that every layer attends to.
 
     In an encoder-decoder model those are in the decoder's self-attention, as PEFT has it.
@@ -21,6 +21,9 @@ class PrefixTuning(Method):
     family = "prompt"
     source = "https://arxiv.org/abs/2101.00190"
     identity = False
+    config = "PrefixTuningConfig"
+    options = {"num_virtual_tokens": "tokens"}
+    least = {"tokens": 1, "bottleneck": 0}
 
     learning_rate: float = 5e-5
     tokens: int = 10
@@ -28,21 +31,11 @@ class PrefixTuning(Method):
     bottleneck: int = 512
     """Width of the network that writes the prefix in training; 0 trains the prefix itself."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "tokens")
-        if self.bottleneck < 0:
-            raise ValueError(f"bottleneck is {self.bottleneck}; it must be 0 or more")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "PrefixTuningConfig",
-            targets=None,
-            num_virtual_tokens=self.tokens,
-            prefix_projection=self.bottleneck > 0,
-            encoder_hidden_size=self.bottleneck or None,
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return super().peft_options(model, training) | {
+            "prefix_projection": self.bottleneck > 0,
+            "encoder_hidden_size": self.bottleneck or None,
+        }
 
 
 @hookimpl

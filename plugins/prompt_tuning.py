@@ -1,13 +1,12 @@
 """Prompt tuning: trained embeddings before every prompt (arXiv 2104.08691)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptTuning(Method):
+class PromptTuning(PeftMethod):
     """Train the embeddings of ``tokens`` positions before the prompt and nothing else.
 
     20 tokens starting from the vocabulary's are what the paper finds enough (section 3.2). Its
@@ -20,27 +19,16 @@ class PromptTuning(Method):
     family = "prompt"
     source = "https://arxiv.org/abs/2104.08691"
     identity = False
+    config = "PromptTuningConfig"
+    options = {"num_virtual_tokens": "tokens", "prompt_tuning_init": "start"}
+    choices = {"start": {"vocabulary": "SAMPLE_VOCAB", "random": "RANDOM"}}
+    least = {"tokens": 1}
 
     learning_rate: float = 1e-3
     tokens: int = 20
     """Positions before the prompt, at least 1."""
     start: str = "vocabulary"
     """``vocabulary``: embeddings of tokens drawn at random; ``random``: numbers of their own."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "tokens")
-        if self.start not in ("vocabulary", "random"):
-            raise ValueError(f"start is {self.start!r}; it must be vocabulary or random")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "PromptTuningConfig",
-            targets=None,
-            num_virtual_tokens=self.tokens,
-            prompt_tuning_init="SAMPLE_VOCAB" if self.start == "vocabulary" else "RANDOM",
-        )
 
 
 @hookimpl

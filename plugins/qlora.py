@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, linear_layers, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl, linear_layers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Qlora(Method):
+class Qlora(PeftMethod):
     """Store the frozen linear layers as NF4 and train LoRA beside them.
 
     What is served is what was trained: the quantised weights, written out in full, with the update
@@ -21,6 +21,10 @@ class Qlora(Method):
     source = "https://arxiv.org/abs/2305.14314"
     packable = True
     identity = False  # the weights are rounded before training
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
+    least = {"rank": 1, "alpha": 1, "dropout": 0}
+    below = {"dropout": 1}
 
     learning_rate: float = 2e-4
     rank: int = 64
@@ -34,12 +38,6 @@ class Qlora(Method):
     targets: str = "all-linear"
     """Where LoRA is: ``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
-
     def adapt(self, model: Any, training: Training) -> Any:
         # T5 casts what goes into such layers to their type, which four bits have none of.
         whole = set(getattr(model, "_keep_in_fp32_modules", None) or ())
@@ -47,14 +45,7 @@ class Qlora(Method):
             if not whole & set(name.split(".")):
                 model.set_submodule(name, _quantised(layer, self.double))
         # To PEFT they are linear layers like others: its own 4-bit layers merge with a loss.
-        return peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-        )
+        return super().adapt(model, training)
 
     def export(self, model: Any, folder: Path) -> None:
         from bitsandbytes.nn import Linear4bit

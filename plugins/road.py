@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, linear_layers, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl, linear_layers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Road(Method):
+class Road(PeftMethod):
     """Rotate and scale pairs of the outputs of each linear layer, by trained angles and factors.
 
     The group is PEFT's default, the learning rate that of its method comparison.
@@ -18,6 +18,11 @@ class Road(Method):
     family = "rotation"
     source = "https://arxiv.org/abs/2409.00119"
     packable = True
+    config = "RoadConfig"
+    options = {"variant": "variant"}
+    choices = {"variant": {1: "road_1", 2: "road_2", 4: "road_4"}}
+    least = {"group": 2}
+    even = {"group"}
 
     learning_rate: float = 1e-3
     variant: int = 1
@@ -27,21 +32,8 @@ class Road(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.variant not in (1, 2, 4):
-            raise ValueError(f"variant is {self.variant}; it must be 1, 2 or 4")
-        if self.group < 2 or self.group % 2:
-            raise ValueError(f"group is {self.group}; it must be even and 2 or more")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "RoadConfig",
-            targets=self.targets,
-            variant=f"road_{self.variant}",
-            group_size=self._group(model),
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return super().peft_options(model, training) | {"group_size": self._group(model)}
 
     def _group(self, model: Any) -> int:
         layers = linear_layers(model, self.targets).values()

@@ -1,13 +1,12 @@
 """rsLoRA: LoRA scaled by the root of its rank, so that large ranks learn too (arXiv 2312.03732)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class RsLora(Method):
+class RsLora(PeftMethod):
     """Add ``alpha / sqrt(rank) * B A`` to the linear layers and train only A and B.
 
     The learning rate is that of the paper's experiments (section 4), which train ranks from 4 to
@@ -19,6 +18,11 @@ class RsLora(Method):
     family = "LoRA"
     source = "https://arxiv.org/abs/2312.03732"
     packable = True
+    config = "LoraConfig"
+    options = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
+    fixed = {"use_rslora": True}
+    least = {"rank": 1, "alpha": 1, "dropout": 0}
+    below = {"dropout": 1}
 
     learning_rate: float = 5e-5
     rank: int = 64
@@ -29,23 +33,6 @@ class RsLora(Method):
     """Chance that an input of A is zeroed in training, in [0, 1)."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "LoraConfig",
-            targets=self.targets,
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            use_rslora=True,
-        )
 
 
 @hookimpl

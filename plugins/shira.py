@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shira(Method):
+class Shira(PeftMethod):
     """Train as many single weights of each linear layer as LoRA of rank ``rank`` would have.
 
     This is the paper's random mask, drawn anew for each seed and equal for layers of equal shape.
@@ -18,6 +18,10 @@ class Shira(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2406.13175"
     packable = True
+    config = "ShiraConfig"
+    options = {"r": "rank"}
+    seed_option = "random_seed"
+    least = {"rank": 1}
 
     learning_rate: float = 3e-4
     rank: int = 32
@@ -25,22 +29,12 @@ class Shira(Method):
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank")
-
     def adapt(self, model: Any, training: Training) -> Any:
         import torch
 
         # Torch asks to be told whether to check the sparse matrices that PEFT makes in every step.
         torch.sparse.check_sparse_tensor_invariants.disable()
-        return peft_model(
-            model,
-            "ShiraConfig",
-            targets=self.targets,
-            r=self.rank,
-            random_seed=int(torch.randint(2**31, ())),
-        )
+        return super().adapt(model, training)
 
 
 @hookimpl

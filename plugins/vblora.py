@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchbench import Method, Training, hookimpl, linear_layers, peft_model
+from benchbench import Method, PeftMethod, Training, hookimpl, linear_layers
 
 
 @dataclass(frozen=True, kw_only=True)
-class VbLora(Method):
+class VbLora(PeftMethod):
     """Train a bank of vectors that all layers share, and which of them each part of A and B mixes.
 
     Rank, bank and top k are PEFT's defaults (for Llama 2 the paper has 2048 vectors), the learning
@@ -20,6 +20,10 @@ class VbLora(Method):
     source = "https://arxiv.org/abs/2405.15179"
     packable = True
     identity = False
+    config = "VBLoRAConfig"
+    options = {"r": "rank", "num_vectors": "vectors", "topk": "top"}
+    least = {"rank": 1, "length": 1, "top": 1}
+    above = {"ratio": 0}
 
     learning_rate: float = 1e-3
     ratio: float = 10.0
@@ -37,22 +41,10 @@ class VbLora(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("rank", 1), ("length", 1), ("top", 1), ("vectors", self.top)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
-        if not self.ratio > 0:
-            raise ValueError(f"ratio is {self.ratio}; it must be above 0")
+        self.at_least(self.top, "vectors")
 
-    def adapt(self, model: Any, training: Training) -> Any:
-        return peft_model(
-            model,
-            "VBLoRAConfig",
-            targets=self.targets,
-            r=self.rank,
-            num_vectors=self.vectors,
-            vector_length=self._length(model),
-            topk=self.top,
-        )
+    def peft_options(self, model: Any, training: Training) -> dict[str, Any]:
+        return super().peft_options(model, training) | {"vector_length": self._length(model)}
 
     def _length(self, model: Any) -> int:
         layers = linear_layers(model, self.targets).values()

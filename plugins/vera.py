@@ -1,13 +1,12 @@
 """VeRA: one random pair A, B for all layers, scaled by trained vectors (arXiv 2310.11454)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchbench import Method, Training, hookimpl, peft_model
+from benchbench import Method, PeftMethod, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vera(Method):
+class Vera(PeftMethod):
     """Train two vectors for each layer, which scale the rows of a random A and B that all share.
 
     Rank and the vectors' start are the paper's for RoBERTa large, the learning rate is its for
@@ -19,6 +18,11 @@ class Vera(Method):
     family = "change of weights"
     source = "https://arxiv.org/abs/2310.11454"
     packable = True
+    config = "VeraConfig"
+    options = {"r": "rank", "d_initial": "start"}
+    seed_option = "projection_prng_key"
+    least = {"rank": 1}
+    above = {"start": 0}
 
     learning_rate: float = 4e-3
     rank: int = 256
@@ -27,24 +31,6 @@ class Vera(Method):
     """Value at which the vector beside A begins, above 0."""
     targets: str = "all-linear"
     """``all-linear``, or names of linear layers joined by ``+``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rank")
-        if not self.start > 0:
-            raise ValueError(f"start is {self.start}; it must be above 0")
-
-    def adapt(self, model: Any, training: Training) -> Any:
-        import torch
-
-        return peft_model(
-            model,
-            "VeraConfig",
-            targets=self.targets,
-            r=self.rank,
-            d_initial=self.start,
-            projection_prng_key=int(torch.randint(2**31, ())),
-        )
 
 
 @hookimpl

@@ -1,8 +1,8 @@
 """What a finetuning method must say."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,8 +29,9 @@ class Training:
 class Method(ABC):
     """A finetuning method: its fields are its hyperparameters, its methods the steps it varies.
 
-    Only ``adapt`` must be written. Raise ValueError in ``__post_init__`` for a value that is not
-    allowed; the user sees the text as one sentence.
+    Only ``adapt`` must be written. Bounds of the fields are facts of the class; raise ValueError in
+    ``__post_init__`` for any other value that is not allowed. The user sees the text as one
+    sentence.
     """
 
     name: ClassVar[str]
@@ -51,19 +52,48 @@ class Method(ABC):
     resumable: ClassVar[bool] = True
     """Whether all that training changes is in parameters and buffers and the optimizer. If not, a
     training that was killed begins again instead of going on as something else."""
+    least: ClassVar[Mapping[str, float]] = {}
+    """Field -> the smallest value that it may have."""
+    above: ClassVar[Mapping[str, float]] = {}
+    """Field -> what it must be above."""
+    below: ClassVar[Mapping[str, float]] = {}
+    """Field -> what it must be below."""
+    even: ClassVar[Collection[str]] = ()
+    """Fields that must be even."""
 
     learning_rate: float = 1e-4
     """Peak learning rate; without an explicit value it is scaled by the model's factor."""
 
     def __post_init__(self) -> None:
+        for fact in ("least", "above", "below", "even"):
+            self.need_fields(fact, getattr(self, fact))
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        for field in fields(self):
+            self._check_bounds(field.name)
 
     def at_least(self, least: float, *names: str) -> None:
         """Raise ValueError for a field that is smaller than it may be; for ``__post_init__``."""
         for name in names:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+
+    def need_fields(self, fact: str, names: Iterable[str]) -> None:
+        """Raise TypeError where a fact of the class names what is no field."""
+        known = [field.name for field in fields(self)]
+        if unknown := sorted(set(names) - set(known)):
+            raise TypeError(
+                f"{fact} of {type(self).__name__} names {', '.join(unknown)}, which is no field; "
+                f"the fields are {', '.join(known)}"
+            )
+
+    def _check_bounds(self, name: str) -> None:
+        value, even = getattr(self, name), name in self.even
+        least, above, below = (bound.get(name) for bound in (self.least, self.above, self.below))
+        high_enough = (least is None or value >= least) and (above is None or value > above)
+        if not high_enough or (below is not None and not value < below) or (even and value % 2):
+            allowed = _described(least, above, below, even)
+            raise ValueError(f"{name} is {value}; it must {allowed}")
 
     @abstractmethod
     def adapt(self, model: Any, training: Training) -> Any:
@@ -95,3 +125,17 @@ class Method(ABC):
         nothing: for a PEFT model whatever fits, for any other the whole weights.
         """
         return None
+
+
+def _described(least: float | None, above: float | None, below: float | None, even: bool) -> str:
+    if below is not None and least is not None:
+        return f"lie in [{least}, {below})"
+    if below is not None and above is not None:
+        return f"lie between {above} and {below}"
+    parts = (
+        "even" if even else "",
+        "" if least is None else f"{least} or more",
+        "" if above is None else f"above {above}",
+        "" if below is None else f"below {below}",
+    )
+    return f"be {' and '.join(filter(None, parts))}"

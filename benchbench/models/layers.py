@@ -1,41 +1,7 @@
-"""What most methods have in common: a model wrapped by PEFT, and the layers that are meant."""
+"""The layers of a model that methods mean."""
 
 from collections.abc import Iterator
 from typing import Any
-
-
-def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **options: Any) -> Any:
-    """Freeze a transformers model and add to it what a configuration of PEFT describes.
-
-    ``kind`` is the configuration's class, e.g. ``LoraConfig``, and ``options`` are its fields.
-    ``targets`` is ``all-linear`` (every linear layer but the head), names of layers joined by
-    ``+``, or None where the kind has none or PEFT's own choice for the model is wanted. Raises
-    ValueError or TypeError as PEFT does.
-
-    What a kind learns before prompts is, in an encoder-decoder model, before what the encoder
-    reads; keys and values are before the decoder's own, and nowhere else (PEFT 0.21).
-    """
-    import peft
-
-    if targets is not None:
-        linear_layers(model, targets)  # its error says which layers there are
-        options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
-    task = "CAUSAL_LM"
-    if model.config.is_encoder_decoder:
-        task, options = "SEQ_2_SEQ_LM", _options_of_prompts(model.config, kind) | options
-    return peft.get_peft_model(model, getattr(peft, kind)(task_type=task, **options))
-
-
-def _options_of_prompts(config: Any, kind: str) -> dict[str, Any]:
-    """Return what PEFT takes otherwise of an encoder-decoder model than the model has it."""
-    if kind in ("PromptTuningConfig", "PromptEncoderConfig"):
-        return {"num_transformer_submodules": 1}  # or it would train as much again, unused
-    if kind != "PrefixTuningConfig":
-        return {}
-    text = config.get_text_config()
-    heads = text.num_attention_heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // heads
-    return {"num_attention_heads": heads, "token_dim": heads * size}
 
 
 def linear_layers(model: Any, targets: str = "all-linear") -> dict[str, Any]:
