@@ -25,10 +25,11 @@ class LnTuning(Method):
     """Names of normalisation layers joined by ``+``; empty: PEFT's choice."""
 
     def adapt(self, model: Any, training: Training) -> Any:
+        layers = {"target_modules": self.targets.split("+")} if self.targets else {}
         with warnings.catch_warnings():
             # PEFT knows LayerNorm by its class, and others work as well.
             warnings.filterwarnings("ignore", message="Unsupported layer type")
-            return peft_model(model, "LNTuningConfig", targets=self.targets or None)
+            return peft_model(model, "LNTuningConfig", targets=None, **layers)
 
 
 @hookimpl

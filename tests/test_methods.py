@@ -284,3 +284,12 @@ def test_a_missing_package_is_named(
     assert outcome.status == "failed"
     assert outcome.reason.startswith(f"ImportError: method {name!r} needs")
     assert "pip install" in outcome.reason
+
+
+def test_ln_tuning_trains_the_norms_that_are_named(tiny_model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    method = REGISTRY.method(MethodSpec(name="ln-tuning", params={"targets": "input_layernorm"}))
+    model = method.adapt(AutoModelForCausalLM.from_pretrained(tiny_model), TRAINING)
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert len(trained) == 2 and all("input_layernorm" in name for name in trained)
