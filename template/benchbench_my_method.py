@@ -17,15 +17,11 @@ class MyMethod(Method):
     family = "selection"
     source = "https://example.org/where-it-is-described"
     packable = True
+    least = {"layers": 1}
 
     learning_rate: float = 1e-5
     layers: int = 1
     """How many layers are trained, at least 1."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.layers < 1:
-            raise ValueError(f"layers is {self.layers}; it must be 1 or more")
 
     def adapt(self, model: Any, training: Training) -> Any:
         model.requires_grad_(False)
