@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchbench import Method, MethodSpec, PeftMethod, Training, hookimpl, peft_model
-from benchbench.registry.docstrings import field_docs
 from benchbench.errors import BadParameter
+from benchbench.registry.docstrings import field_docs
 from benchbench.registry.registry import Registry
 from benchbench.testing import check_method
 
