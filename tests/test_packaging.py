@@ -117,7 +117,7 @@ def test_what_is_installed_works_without_what_made_the_weights(wheel, tmp_path):
     wheel.extractall(tmp_path)
     script = (
         "import benchbench_plugins\n"
-        "from benchbench.registry import Registry\n"
+        "from benchbench.registry.registry import Registry\n"
         "found = Registry.load(extra=['benchbench_plugins.nano', 'benchbench_plugins.nano_t5'],"
         " block=['benchbench-plugins', 'benchbench-tasks'])\n"
         "assert {'nano', 'nano-t5'} <= set(found.models) and not found.broken, found\n"

@@ -65,7 +65,7 @@ def test_stock_plugins_come_through_the_entry_points() -> None:
 def test_a_package_within_a_package_of_plugins_is_no_plugin_and_is_not_imported() -> None:
     script = (
         "import sys\n"
-        "from benchbench.registry import Registry\n"
+        "from benchbench.registry.registry import Registry\n"
         "names = {origin.plugin for origin in Registry.load().plugins}\n"
         "assert 'benchbench_plugins.nano' in names\n"
         "found = [name for name in {*names, *sys.modules} if 'pretraining' in name]\n"

@@ -19,6 +19,7 @@ from benchbench.specs import DataSpec
 from benchbench.train import process
 from benchbench.train.examples import write_examples
 from benchbench.train.job import TrainJob
+from tests.toys import ORIGIN
 
 TRAIN = TrainSpec(
     task=TaskSpec(name="count", protocol="plain"),
@@ -90,6 +91,8 @@ def _registry() -> Registry:
 def whence(name: str) -> dict[str, Any]:
     """Return what a job says of its method beside the spec."""
     found = _registry()
+    if name not in found.methods:
+        return {"role": "candidate", "origin": ORIGIN}
     return {"role": found.methods[name].role, "origin": found.origins["method", name]}
 
 
