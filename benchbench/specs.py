@@ -7,12 +7,17 @@ different run and never a silently different result under an old id.
 import hashlib
 import json
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from inspect import signature
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from benchbench.errors import BadParameter
+from benchbench.errors import BadParameter, BenchbenchError
+
+File = TypeVar("File")
 
 Precision = Literal["float32", "bfloat16"]
 DataSource = Literal["sample", "folder"]
@@ -280,3 +285,40 @@ def _type_name(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def read_toml(path: Path, kind: type[File], wrong: type[BenchbenchError], what: str) -> File:
+    """Read a TOML file into a frozen dataclass; raises ``wrong``, naming file and key.
+
+    The fields of ``kind`` are the keys that the file may have, each ``Annotated`` with what it may
+    be, in words. One without a default must be there, and not be empty. Lists become tuples;
+    nothing else is converted. ``what`` is a sentence on what such a file is.
+    """
+    from pydantic import ValidationError
+
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise wrong(f"cannot read {str(path)!r} ({error.strerror}); {what}") from error
+    except ValueError as error:
+        raise wrong(f"{str(path)!r} is not valid TOML: {error}.") from error
+    hints = get_type_hints(kind, include_extras=True)
+    try:
+        # As JSON, in which a list may be a tuple although nothing else is taken for another type.
+        plain = json.dumps(text, default=str)
+        found: File = adapter_of(kind).validate_json(plain, strict=True, extra="forbid")
+    except ValidationError as error:
+        problems = [str(each["loc"][0]) for each in error.errors()]
+    else:
+        said = signature(kind).parameters.values()
+        needed = [each.name for each in said if each.default is each.empty]
+        problems = [key for key in needed if text[key] in ("", [], {})]
+        if not problems:
+            return found
+    key = min(problems, key=text.__contains__)  # what is missing first
+    if key not in text:
+        raise wrong(f"{str(path)!r} lacks {key!r}: {hints[key].__metadata__[0]}.")
+    if key not in hints:
+        raise wrong(f"{str(path)!r} has an unknown key {key!r}; it may have: {', '.join(hints)}.")
+    allowed = hints[key].__metadata__[0]
+    raise wrong(f"{key!r} in {str(path)!r} is {text[key]!r}; it must be {allowed}.")

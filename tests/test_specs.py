@@ -1,11 +1,14 @@
 import dataclasses
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchbench.errors import BadParameter
+from benchbench.errors import BadParameter, DataError
 from benchbench.specs import (
     DataSpec,
     MethodSpec,
@@ -15,6 +18,7 @@ from benchbench.specs import (
     TrainSpec,
     canonical,
     digest,
+    read_toml,
     split_specs,
 )
 
@@ -108,3 +112,47 @@ def test_canonical_json_has_no_nan() -> None:
 def test_training_settings_are_checked(name: str, value: float) -> None:
     with pytest.raises(BadParameter, match=f"{name} is {value}; it must be"):
         dataclasses.replace(TRAIN, **{name: value})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shelf:
+    name: Annotated[str, "a text"]
+    sizes: Annotated[tuple[int, ...], "a list of whole numbers"] = ()
+    notes: Annotated[Mapping[str, Any], "a [notes] table"] = dataclasses.field(default_factory=dict)
+
+
+def shelf(folder: Path, text: str) -> Shelf:
+    path = folder / "shelf.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_toml(path, Shelf, DataError, "a shelf is a TOML file.")
+
+
+def test_a_toml_file_is_its_dataclass(tmp_path: Path) -> None:
+    assert shelf(tmp_path, '\ufeffname = "é"\n') == Shelf(name="é")
+    found = shelf(tmp_path, 'name = "a"\nsizes = [1, 2]\n[notes]\nfirst = inf\nmade = 2020-01-01')
+    assert (found.sizes, found.notes) == ((1, 2), {"first": float("inf"), "made": "2020-01-01"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('nane = "a"', "lacks 'name': a text"),
+        ('name = ""', "'name' in .* is ''; it must be a text"),
+        ("name = 2", "'name' in .* is 2; it must be a text"),
+        ('name = "a"\nsize = 1', "unknown key 'size'; it may have: name, sizes, notes"),
+        ('name = "a"\nsizes = 1', "'sizes' in .* is 1; it must be a list of whole numbers"),
+        ('name = "a"\nsizes = [1, true]', r"'sizes' in .* is \[1, True\]; it must be a list"),
+        ('name = "a"\nsizes = ["1"]', r"'sizes' in .* is \['1'\]; it must be a list"),
+        ('name = "a"\nnotes = []', r"'notes' in .* is \[\]; it must be a \[notes\] table"),
+        ('name = "a"\nname = "b"', "is not valid TOML"),
+    ],
+)
+def test_a_toml_file_that_says_something_else(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        shelf(tmp_path, text)
+    assert "shelf.toml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_toml_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*shelf\.toml.*; a shelf is a TOML file\."):
+        read_toml(tmp_path / "shelf.toml", Shelf, DataError, "a shelf is a TOML file.")

@@ -1,29 +1,30 @@
 """A board fixes what all its entries share, and lists the entries."""
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from benchbench.contract.mix import SUFFIX
 from benchbench.errors import BoardError
 from benchbench.plan.plan import Grid, make_plan
 from benchbench.records.record import TaskResult
 from benchbench.registry.registry import Registry
-from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical
+from benchbench.specs import MethodSpec, Precision, TaskSpec, canonical, read_toml
 
-KEYS: Mapping[str, tuple[type, str]] = {
-    "title": (str, "a text"),
-    "model": (str, "a model's name, folder or hub id"),
-    "tasks": (list, "a list of tasks such as super-ni@def-pos2"),
-    "seeds": (list, "a list of whole numbers"),
-    "method": (list, "one [[method]] table for each entry"),
-    "train": (dict, "a [train] table"),
-    "train_on": (str, "a task or a mix, such as super-ni"),
-    "engine": (str, "vllm or transformers"),
-}
-REQUIRED = ("title", "model", "tasks", "seeds", "method", "engine")
+
+@dataclass(frozen=True, kw_only=True)
+class BoardFile:
+    """What a board.toml may say."""
+
+    title: Annotated[str, "a text"]
+    model: Annotated[str, "a model's name, folder or hub id"]
+    tasks: Annotated[tuple[str, ...], "a list of tasks such as super-ni@def-pos2"]
+    seeds: Annotated[tuple[int, ...], "a list of whole numbers"]
+    method: Annotated[tuple[Mapping[str, Any], ...], "one [[method]] table for each entry"]
+    train: Annotated[Mapping[str, Any], "a [train] table"] = field(default_factory=dict)
+    train_on: Annotated[str, "a task or a mix, such as super-ni"] = ""
+    engine: Annotated[str, "vllm or transformers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,25 +39,17 @@ class Board:
 def read_board(folder: Path) -> Board:
     """Read ``<folder>/board.toml``; raises BoardError naming file and key."""
     path = folder / "board.toml"
-    try:
-        text = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise BoardError(
-            f"cannot read {str(path)!r} ({error.strerror}); a board is a folder with a board.toml."
-        ) from error
-    except ValueError as error:
-        raise BoardError(f"{str(path)!r} is not valid TOML: {error}.") from error
-    _check_keys(path, text)
+    said = read_toml(path, BoardFile, BoardError, "a board is a folder with a board.toml.")
     return Board(
-        title=text["title"],
-        engine=text["engine"],
+        title=said.title,
+        engine=said.engine,
         grid=Grid(
-            model=text["model"],
-            methods=tuple(_method(path, entry) for entry in text["method"]),
-            tasks=tuple(TaskSpec.parse(task) for task in text["tasks"]),
-            train_on=_train_on(path, text.get("train_on", "")),
-            seeds=tuple(text["seeds"]),
-            train=text.get("train", {}),
+            model=said.model,
+            methods=tuple(_method(path, entry) for entry in said.method),
+            tasks=tuple(map(TaskSpec.parse, said.tasks)),
+            train_on=_train_on(path, said.train_on),
+            seeds=said.seeds,
+            train=said.train,
         ),
     )
 
@@ -90,25 +83,6 @@ class Membership:
             and canonical(result.spec.task) in self.tasks
             and (result.spec.engine.name == self.engine or result.route == "transformers")
         )
-
-
-def _check_keys(path: Path, text: Mapping[str, Any]) -> None:
-    for key in REQUIRED:
-        if key not in text:
-            raise BoardError(f"{str(path)!r} lacks {key!r}: {KEYS[key][1]}.")
-    for key, value in text.items():
-        if key not in KEYS:
-            raise BoardError(
-                f"{str(path)!r} has an unknown key {key!r}; it may have: {', '.join(KEYS)}."
-            )
-        kind, meaning = KEYS[key]
-        if not isinstance(value, kind) or value in ([], ""):
-            raise BoardError(f"{key!r} in {str(path)!r} is {value!r}; it must be {meaning}.")
-    for key, kind in (("tasks", str), ("seeds", int), ("method", dict)):
-        if not all(isinstance(item, kind) for item in text[key]):
-            raise BoardError(
-                f"{key!r} in {str(path)!r} is {text[key]!r}; it must be {KEYS[key][1]}."
-            )
 
 
 def _method(path: Path, entry: Mapping[str, Any]) -> MethodSpec:
