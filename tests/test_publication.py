@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save
 
 from benchbench.errors import BadParameter, BenchbenchError, StoreError
-from benchbench.publish.push import Target, comparable, find_run, gather, push
+from benchbench.publish.push import Target, find_run, gather, push
 from benchbench.records.record import Artefact, RunRecord
 from benchbench.records.store import Store, hash_folder
 from tests.test_cli import Command, command
@@ -97,15 +97,6 @@ def test_the_run_stands_beside_base_and_reference_alone(store: Store) -> None:
     assert sorted(each.run_id for each in others) == sorted(
         [run_id("untuned"), run_id("whole"), run_id("whole", 2)]
     )
-
-
-def test_what_is_not_comparable_stands_nowhere(store: Store) -> None:
-    own = result(run_record(), 0.5)
-    other = result(run_record("whole"), 0.5)
-    old = replace(other, created="2025-01-01T00:00:00Z")
-    elsewhere = replace(other, spec=replace(other.spec, data=replace(other.spec.data, digest="1")))
-    another = replace(other, spec=replace(other.spec, task=replace(other.spec.task, name="b")))
-    assert comparable(own, [elsewhere, another, old, other]) == [other]
 
 
 def test_a_run_is_named_by_its_first_digits(store: Store) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+from benchbench.boards.comparable import key
 from benchbench.contract.mix import SUFFIX
 from benchbench.errors import BoardError
 from benchbench.plan.plan import Grid, make_plan
@@ -78,11 +79,9 @@ class Membership:
         )
 
     def __contains__(self, result: TaskResult) -> bool:
-        return (
-            result.run_id in self.run_ids
-            and canonical(result.spec.task) in self.tasks
-            and (result.spec.engine.name == self.engine or result.route == "transformers")
-        )
+        shared = key(result)
+        served = "engine" not in shared or result.spec.engine.name == self.engine
+        return served and shared["task"] in self.tasks and result.run_id in self.run_ids
 
 
 def _method(path: Path, entry: Mapping[str, Any]) -> MethodSpec:

@@ -1,7 +1,7 @@
 """Records -> a ranked table. Pure: reads no files and runs nothing.
 
-Results are put in one table only if everything but the method and its seed is equal; otherwise
-the key that differs is named with both values.
+Results are put in one table only if everything but the method and its seed is equal
+(``boards.comparable``); otherwise what differs is named with both values.
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ from statistics import mean, stdev
 from typing import Any, Literal
 
 from benchbench import stats
+from benchbench.boards.comparable import refuse_incomparable
 from benchbench.errors import BoardError
 from benchbench.records.record import REFERENCE, RunRecord, TaskResult
 from benchbench.specs import MethodSpec, Role, TaskSpec, _differing, canonical, labels
@@ -123,38 +124,6 @@ def verdict(difference: Interval, p_value: float, noise: float | None) -> Verdic
     if p_value > stats.ALPHA or abs(difference.value) <= (noise or 0.0):
         return "unclear"
     return "better" if difference.value > 0 else "worse"
-
-
-def refuse_incomparable(results: Sequence[TaskResult]) -> None:
-    """Raise BoardError where results differ in more than method, seed and checkpoint."""
-    seen: dict[str, str] = {}
-    ids: set[str] = set()
-    for result in results:
-        if result.run_id in ids:
-            raise BoardError(
-                f"run {result.run_id} has two results here, of two trainings of the same run; "
-                "keep one of them."
-            )
-        ids.add(result.run_id)
-        shared: dict[str, Any] = {
-            "model": result.run.model,
-            "task": result.spec.task,
-            "data": result.spec.data,
-            "precision": [result.spec.engine.dtype, result.spec.engine.device],
-            "judge": result.spec.judge,
-            "opponent": result.spec.opponent.rpartition(":")[0],
-        }
-        if result.route != "transformers":  # which is served by no other engine
-            shared["engine"] = result.spec.engine
-        if result.run.train is not None:
-            shared["training"] = result.run.train
-        for key, value in shared.items():
-            text = canonical(value)
-            if seen.setdefault(key, text) != text:
-                raise BoardError(
-                    f"these results cannot stand in one table: {key} is {seen[key]} in one and "
-                    f"{text} in another; keep them in separate folders."
-                )
 
 
 def to_json(title: str, found: Mapping[str, Sequence[Row]]) -> dict[str, Any]:

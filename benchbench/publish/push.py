@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.boards.rank import refuse_incomparable
+from benchbench.boards.comparable import neighbours
 from benchbench.errors import (
     BadParameter,
     BenchbenchError,
-    BoardError,
     MissingExtra,
     StoreError,
     brief,
@@ -25,7 +24,6 @@ from benchbench.errors import (
 from benchbench.hub import quiet
 from benchbench.records.record import RunRecord, TaskResult
 from benchbench.records.store import RUN_ID, Store
-from benchbench.specs import canonical
 
 CARD = "README.md"
 
@@ -113,7 +111,7 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
     return Publication(
         run=record,
         files=files,
-        results=tuple((result, *comparable(result, others)) for result in own),
+        results=tuple((result, *neighbours([result], others)) for result in own),
         runs=runs,
     )
 
@@ -147,20 +145,6 @@ def find_run(store: Store, text: str) -> RunRecord:
             "was another; push it with the version that wrote it, or run again."
         )
     return record
-
-
-def comparable(result: TaskResult, others: Iterable[TaskResult]) -> list[TaskResult]:
-    """Return what may stand in one table with a result: the newest of each run."""
-    found = [result]
-    for other in sorted(others, key=lambda each: each.created, reverse=True):
-        if canonical(other.spec.task) != canonical(result.spec.task):
-            continue
-        try:
-            refuse_incomparable([*found, other])
-        except BoardError:
-            continue
-        found.append(other)
-    return found[1:]
 
 
 def push(publication: Publication, card: str, target: Target) -> str:
