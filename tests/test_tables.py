@@ -1,8 +1,12 @@
+import re
+from dataclasses import replace
+
 import pytest
 
 from benchbench.boards.markdown import markdown
+from benchbench.boards.page import page
 from benchbench.boards.rank import Interval, rank
-from benchbench.boards.table import JUDGED_COLUMNS, SCORE_COLUMNS, score_rows, span
+from benchbench.boards.table import COLUMNS, Column, columns, meanings, score_rows, span
 from benchbench.cli.tables import aligned, show, split
 from tests.toys import result, run_record
 
@@ -10,8 +14,12 @@ FULL, PART = run_record("whole"), run_record("part")
 RUNS = {r.run_id: r for r in (FULL, PART)}
 
 
+ROWS = rank(RUNS, [result(FULL, *[0.6] * 12), result(PART, *[0.5] * 12)])
+SCORE_COLUMNS = columns(ROWS)
+
+
 def table() -> list[dict[str, str]]:
-    return score_rows(rank(RUNS, [result(FULL, *[0.6] * 12), result(PART, *[0.5] * 12)]))
+    return score_rows(ROWS)
 
 
 def test_a_row_says_what_its_comparison_shows() -> None:
@@ -19,7 +27,6 @@ def test_a_row_says_what_its_comparison_shows() -> None:
     assert (part["to full"], part["verdict"]) == ("-10.00 (-10.00 to -10.00)", "worse")
     assert part["p"] == "<0.001"
     assert (whole["to full"], whole["p"], whole["verdict"]) == ("–", "–", "–")
-    assert {*SCORE_COLUMNS, *JUDGED_COLUMNS} == set(part)
 
 
 def test_a_p_value_has_three_decimals() -> None:
@@ -81,3 +88,28 @@ def test_an_unknown_end_is_said() -> None:
     rows = rank(RUNS, [result(FULL, 0.6)])
     assert rows[0].score == Interval(value=0.6, low=None, high=None)
     assert score_rows(rows)[0]["95% interval"] == "unknown"
+
+
+def test_only_judged_tables_tell_of_length() -> None:
+    judged = columns([replace(ROWS[0], judge="wise")])
+    assert [each for each in judged if each not in SCORE_COLUMNS] == [
+        each.heading for each in COLUMNS if each.topic == "judge"
+    ]
+
+
+def test_what_a_column_means_is_told_on_the_page_once() -> None:
+    assert "bootstrapped over each kind." in meanings(ROWS, "kind", "table")
+    assert "all comparisons of the table (1)" in meanings(ROWS, "kind", "comparison")
+    for topic in ("table", "judge", "comparison"):
+        said = meanings(ROWS, "{kind}", topic)
+        assert said.count("{") == said.count("{kind}")
+        sentences = re.split(r"(?<=\.) ", said)
+        assert len(sentences) == len(set(sentences)) > 0
+
+
+def test_a_new_column_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Column("bytes", lambda row: f"{row.bytes} B", "Bytes are those of the files.")
+    monkeypatch.setattr("benchbench.boards.table.COLUMNS", (*COLUMNS, wide))
+    text = page("Toys", {"echo@say": ROWS}, [result(FULL, *[0.6] * 12)])
+    assert columns(ROWS)[-1] == "bytes"
+    assert "Bytes are those of the files." in text and text.count(" 7 B |") == 2

@@ -19,6 +19,7 @@ from benchbench.judge.preferences import differences, length_adjusted_win_rate
 from benchbench.plan.samples import TaskSplit, read_split
 from benchbench.records.record import (
     DATA_SET,
+    LENGTH_ADJUSTED,
     REFERENCE,
     WIN_RATE,
     ResultSpec,
@@ -33,8 +34,6 @@ from benchbench.specs import canonical, digest
 
 KEPT = "judgements.jsonl"
 """File of the store with all answers of judges."""
-
-LENGTH_ADJUSTED = "length_adjusted_win_rate"
 
 Unjudged = dict[tuple[str, str], str]
 """Run id and task -> why its outputs are not judged, or not all."""

@@ -65,6 +65,7 @@ def instabilities(record: "RunRecord") -> str:
 def scores(found: "Publication", results: "Sequence[TaskResult]") -> str:
     """Return one task's table, the run beside what it may be compared with."""
     from benchbench.boards import markdown, table
+    from benchbench.boards.page import caption
     from benchbench.boards.rank import rank
 
     own, *others = results
@@ -73,37 +74,20 @@ def scores(found: "Publication", results: "Sequence[TaskResult]") -> str:
         row | {"method": unmarked(row["method"]) + " (this run)" * (own.run_id in each.run_ids)}
         for row, each in zip(table.score_rows(rows), rows, strict=True)
     ]
-    alone = "In its store no base model or full finetuning may stand beside it. " * (not others)
+    note = f"Of the task: {params_of(own.spec.task.params)}."
+    if own.spec.data.source == "sample":
+        note += " The sample that comes with benchbench ranks nothing."
+    if not others:
+        note += " In its store no base model or full finetuning may stand beside it."
     return "\n\n".join(
         (
             f"### {inert(own.spec.task.label)}",
-            f"{alone}{meaning(own)}",
+            note,
+            *caption(results, rows, inert),
             markdown.markdown(shown, table.columns(rows)),
             parity(own),
         )
     )
-
-
-def meaning(result: "TaskResult") -> str:
-    """Say what a table's numbers are."""
-    spec = result.spec
-    ranks = ", the sample that comes with benchbench, which ranks nothing"
-    text = (
-        f"{inert(result.metric)} ×100, n = {result.n}, data: {spec.data.source}"
-        f"{ranks * (spec.data.source == 'sample')}. {params_of(spec.task.params)}; task version "
-        f"{spec.task.version}, served by {code(f'{spec.engine.name} {spec.engine.version}')} in "
-        f"{spec.engine.dtype} on {code(spec.engine.device)}. Intervals are 95 %, bootstrapped "
-        f"over each {inert(result.cluster)}; “to full” is the paired difference to full finetuning "
-        "on the same samples, and p its two-sided p-value, adjusted by Holm's method for the rows "
-        "of the table."
-    )
-    if spec.judge:
-        against = spec.opponent.partition(":")[0].replace("-", " ")
-        text += (
-            f" Judged by {inert(spec.judge.model)} (revision {inert(spec.judge.revision)}) against "
-            f"the {inert(against)}'s answers, in both orders."
-        )
-    return text
 
 
 def parity(result: "TaskResult") -> str:

@@ -23,6 +23,8 @@ DATA_SET = "data-set"
 
 WIN_RATE = "win_rate"
 """Primary metric of a judged result."""
+LENGTH_ADJUSTED = "length_adjusted_win_rate"
+"""Metric of a judged result: what would be left of the win rate at equal lengths."""
 STEADY = "same_in_both_orders"
 """Metric of a judged result: the share of comparisons in which the judge says the same in both
 orders; one that goes by the place, or by chance, does so in few."""
