@@ -1,9 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, or line by line."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -27,3 +29,26 @@ def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; OSError where the system refuses."""
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+def append(path: Path, row: Any) -> None:
+    """Add a line of JSON to a file; it survives the death of this process.
+
+    Its folder is made. OSError where the system refuses.
+    """
+    line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(line.encode())
+
+
+def read_lines(path: Path) -> list[Any]:
+    """Read the lines that ``append`` wrote; a half-written last one is dropped from the file too.
+
+    Of no file there are none. ValueError where a line is no JSON.
+    """
+    whole = path.read_bytes() if path.exists() else b""
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        os.truncate(path, end)
+    return [json.loads(line) for line in whole[:end].splitlines()]

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from benchbench import Generation, Message, Protocol, Sample
 from benchbench.errors import StoreError
-from benchbench.judge import comparison
-from benchbench.judge.comparison import CUT, WORDING_SHA256, Comparison
+from benchbench.judge.comparison import CUT, WORDING_SHA256, Comparison, comparison
 from benchbench.judge.judge import compare, preference
 from benchbench.judge.kept import Kept
 from benchbench.records.record import STEADY, WIN_RATE

@@ -2,11 +2,10 @@ import re
 
 import pytest
 
-from benchbench.judge.agreement import check
-from benchbench.judge.kept import Kept
-from benchbench.judge.pairs import BETTER_IS_LONGER, BETTER_IS_SHORTER, PAIRS
+from benchbench.judge.agreement import check, pairs
 from tests.toy_judge import ToyJudge, answers, longer, place
 
+PAIRS = pairs()
 BETTER = {pair.better for pair in PAIRS}
 
 
@@ -15,9 +14,8 @@ def knows(first: str, second: str) -> float:
 
 
 def test_the_longer_answer_is_better_in_exactly_half_of_the_pairs() -> None:
-    assert len(BETTER_IS_LONGER) == len(BETTER_IS_SHORTER) == 15
-    assert all(len(p.better) > len(p.worse) for p in BETTER_IS_LONGER)
-    assert all(len(p.better) < len(p.worse) for p in BETTER_IS_SHORTER)
+    assert sum(len(p.better) > len(p.worse) for p in PAIRS) == 15
+    assert sum(len(p.better) < len(p.worse) for p in PAIRS) == 15
     assert len({p.instruction for p in PAIRS}) == 30
     assert not BETTER & {p.worse for p in PAIRS}
 
@@ -60,13 +58,16 @@ def test_missing_answers_are_disagreement_and_named() -> None:
     assert (found.rate.value, found.enough) == (0.0, False)
 
 
-def test_the_check_can_be_kept() -> None:
-    kept, told = Kept(), []
-    check(ToyJudge(knows), kept, told.append)
+def test_progress_is_told() -> None:
+    told: list[int] = []
+    check(ToyJudge(knows), told.append)
     assert told == list(range(1, 31))
-    judge = ToyJudge(knows)
-    check(judge, kept)
-    assert judge.asked == []
+
+
+def test_each_kind_of_fault_is_in_both_halves() -> None:
+    longer = {p.fault for p in PAIRS if len(p.better) > len(p.worse)}
+    shorter = {p.fault for p in PAIRS if len(p.better) < len(p.worse)}
+    assert {"wrong", "unhelpful", "not as asked", "harmful"} <= longer & shorter
 
 
 def test_pairs_hold_what_their_instructions_say() -> None:

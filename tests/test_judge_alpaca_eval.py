@@ -2,7 +2,6 @@ import builtins
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,29 +36,27 @@ def judge(server: Server) -> EndpointJudge:
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_package_asks_the_endpoint(server: Server, tmp_path: Path) -> None:
+def test_the_package_asks_the_endpoint(server: Server) -> None:
     pytest.importorskip("alpaca_eval", reason="needs the extra alpaca-eval")
-    found = published_preferences(judge(server), PAIRS, tmp_path)
+    found = published_preferences(judge(server), PAIRS)
     assert list(found) == [each.id for each in PAIRS]
     assert list(found.values()) == pytest.approx([0.1, 0.1, 0.1, 0.5, 0.9, 0.9])
     assert {each["seed"] for each in server.requests} == {1}
     assert {each["top_logprobs"] for each in server.requests} == {5}
     server.requests.clear()
     server.tokens = lambda p: {"The": 1.0}
-    found = published_preferences(judge(server), PAIRS, tmp_path)
+    found = published_preferences(judge(server), PAIRS)
     assert server.requests  # nothing was kept from before
     assert {found[name] for name in "01245"} == {None}
 
 
-def test_instructions_must_differ(server: Server, tmp_path: Path) -> None:
+def test_instructions_must_differ(server: Server) -> None:
     pytest.importorskip("alpaca_eval", reason="needs the extra alpaca-eval")
     with pytest.raises(JudgeError, match="two comparisons share an instruction"):
-        published_preferences(judge(server), [PAIRS[0], PAIRS[0]], tmp_path)
+        published_preferences(judge(server), [PAIRS[0], PAIRS[0]])
 
 
-def test_the_package_is_an_extra(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_package_is_an_extra(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     original = builtins.__import__
 
     def without_it(name: str, *rest: Any) -> Any:
@@ -68,5 +65,5 @@ def test_the_package_is_an_extra(
         return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_it)
-    with pytest.raises(MissingExtra, match=r"benchbench\[alpaca-eval\]"):
-        published_preferences(judge(server), PAIRS, tmp_path)
+    with pytest.raises(MissingExtra, match=r"benchbench-peft\[alpaca-eval\]"):
+        published_preferences(judge(server), PAIRS)

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchbench.judge.agreement import pairs
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import EndpointJudge
-from benchbench.judge.pairs import PAIRS
 from tests.test_cli import Command, command, one_sentence
 from tests.toy_judge import Server, longer, serve
 
 __all__ = ["command"]
 
-BETTER = {pair.better for pair in PAIRS}
+BETTER = {pair.better for pair in pairs()}
 
 
 @pytest.fixture

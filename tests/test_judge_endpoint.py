@@ -280,5 +280,5 @@ def test_openai_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_openai)
-    with pytest.raises(MissingExtra, match=r"benchbench\[judge\]"):
+    with pytest.raises(MissingExtra, match=r"benchbench-peft\[judge\]"):
         compared(EndpointJudge(model="toy"))

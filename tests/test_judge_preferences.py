@@ -9,7 +9,7 @@ from benchbench.judge.comparison import Comparison
 from benchbench.judge.preferences import (
     differences,
     length_adjusted_win_rate,
-    lengths,
+    longer_preferred,
     win_rate,
 )
 
@@ -21,12 +21,10 @@ def pairs(*sizes: tuple[int, int]) -> list[Comparison]:
     ]
 
 
-def test_lengths() -> None:
-    found = lengths(pairs((4, 2), (1, 3), (5, 5), (9, 1)), [0.9, 0.8, 1.0, 0.5])
-    assert (found.first, found.second) == (4.75, 2.75)
-    assert found.longer == 0.625
-    assert found.favoured == pytest.approx((1 + 0 + 0.5) / 3)
-    assert lengths(pairs((5, 5)), [1.0]).favoured is None
+def test_how_often_the_longer_answer_is_preferred() -> None:
+    found = longer_preferred(pairs((4, 2), (1, 3), (5, 5), (9, 1)), [0.9, 0.8, 1.0, 0.5])
+    assert found == pytest.approx((1 + 0 + 0.5) / 3)
+    assert longer_preferred(pairs((5, 5)), [1.0]) is None
     assert differences(pairs((4, 2), (1, 3))) == [2, -2]
 
 

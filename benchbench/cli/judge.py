@@ -38,17 +38,15 @@ def check(
     Exit code 0: it is good enough to judge; 1: it is not; 2: the request was wrong.
     """
     from benchbench.cli.progress import reporter
-    from benchbench.judge.agreement import ENOUGH
-    from benchbench.judge.agreement import check as agreement_of
+    from benchbench.judge.agreement import ENOUGH, check, pairs
     from benchbench.judge.opening import open_judge
-    from benchbench.judge.pairs import PAIRS
 
-    registry = load_registry(no_plugin, plugin)
+    registry, number = load_registry(no_plugin, plugin), len(pairs())
     with (
         open_judge(judge_request(judge, judge_set), registry.models, engine) as opened,
-        reporter().bar(f"asking {opened.spec.model}", len(PAIRS)) as update,
+        reporter().bar(f"asking {opened.spec.model}", number) as update,
     ):
-        found = agreement_of(opened, progress=lambda n: update(n, len(PAIRS), ""))
+        found = check(opened, lambda done: update(done, number, ""))
         spec = opened.spec
     if as_json:
         facts = asdict(found) | {"rate": found.rate._asdict(), "enough": found.enough}
@@ -62,7 +60,7 @@ def check(
             "says the same in both orders": f"{100 * found.steady:.1f} %",
             "names neither answer": f"{100 * found.no_verdict:.1f} %",
         }
-        typer.echo(f"{spec.model}, {len(PAIRS)} pairs in both orders:")
+        typer.echo(f"{spec.model}, {number} pairs in both orders:")
         for name, value in lines.items():
             typer.echo(f"  {name:<30}{value}")
         for why in found.missing:
@@ -91,20 +89,17 @@ def alpaca_eval(
 
     Its wording and order are its own, and so is the win rate; no record is written.
     """
-    from tempfile import TemporaryDirectory
-
-    from benchbench import stats
     from benchbench.judge.alpaca_eval import published_preferences
     from benchbench.judge.opening import endpoint_of
+    from benchbench.judge.preferences import win_rate
     from benchbench.judge.results import judged_comparisons
 
     registry = load_registry(no_plugin, plugin)
     opened = endpoint_of(judge_request(judge, judge_set))
     comparisons = judged_comparisons(result, registry, data)
-    with TemporaryDirectory(prefix="benchbench-") as scratch:
-        found = published_preferences(opened, comparisons, Path(scratch))
+    found = published_preferences(opened, comparisons)
     known = [value for value in found.values() if value is not None]
-    rate = stats.micro_mean([stats.Group(value, 1) for value in known]) if known else None
+    rate = win_rate(known) if known else None
     if as_json:
         facts = {"win_rate": rate.value, "ci": [rate.low, rate.high]} if rate else {}
         typer.echo(json.dumps({**facts, "n": len(found), "n_missing": len(found) - len(known)}))

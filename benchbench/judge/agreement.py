@@ -1,18 +1,36 @@
-"""Says what a judge is worth: how often it finds the better of two answers where that is plain."""
+"""Says what a judge is worth: how often it finds the better of two answers where that is plain.
 
+The pairs in pairs.jsonl were written for this project. In one half the better answer is the longer
+one, in the other half the shorter, and faults of each kind are in both: a judge that goes by length
+is right half the time.
+"""
+
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from benchbench import stats
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.judge import Judge, Judgement, compare
 from benchbench.judge.kept import Kept
-from benchbench.judge.pairs import PAIRS
-from benchbench.judge.preferences import lengths
+from benchbench.judge.preferences import half, longer_preferred, win_rate
 
 ENOUGH = 0.9
 """A judge that agrees less often with pairs as plain as these should judge nothing."""
+
+
+class Pair(NamedTuple):
+    """A request and two answers to it."""
+
+    instruction: str
+    better: str
+    worse: str
+    fault: str
+    """Of the worse answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,36 +55,35 @@ class Agreement:
         return not self.missing and self.rate.value >= ENOUGH
 
 
-def check(
-    judge: Judge, kept: Kept | None = None, progress: Callable[[int], None] = lambda done: None
-) -> Agreement:
+@cache
+def pairs() -> tuple[Pair, ...]:
+    """Return the fixed pairs, of which one answer is plainly better."""
+    text = Path(__file__).with_name("pairs.jsonl").read_text(encoding="utf-8")
+    return tuple(Pair(**json.loads(line)) for line in text.splitlines())
+
+
+def check(judge: Judge, progress: Callable[[int], None] = lambda done: None) -> Agreement:
     """Ask a judge about the fixed pairs."""
-    pairs = [
-        Comparison(id=str(n), instruction=p.instruction, first=p.better, second=p.worse)
-        for n, p in enumerate(PAIRS)
-    ]
-    found = {
-        judgement.id: judgement
-        for judgement in compare(judge, pairs, Kept() if kept is None else kept, progress)
+    asked = {
+        str(n): Comparison(
+            id=str(n), instruction=pair.instruction, first=pair.better, second=pair.worse
+        )
+        for n, pair in enumerate(pairs())
     }
-    judged = [found[each.id] for each in pairs if each.id in found and not found[each.id].error]
-    right = [_right(found.get(each.id)) for each in pairs]
-    known = {judgement.id: judgement.preference for judgement in judged}
-    length = lengths([p for p in pairs if p.id in known], list(known.values())) if known else None
+    found = {each.id: each for each in compare(judge, list(asked.values()), Kept(), progress)}
+    judged = [found[name] for name in asked if name in found and not found[name].error]
+    wrong = [0.0] * (len(asked) - len(judged))
+    for_longer = longer_preferred(
+        [asked[each.id] for each in judged], [each.preference for each in judged]
+    )
     return Agreement(
-        rate=stats.micro_mean([stats.Group(value, 1) for value in right]),
-        for_longer=0.5 if length is None or length.favoured is None else length.favoured,
+        rate=win_rate([*(half(each.preference) for each in judged), *wrong]),
+        for_longer=0.5 if for_longer is None else for_longer,
         for_place=fmean(map(_place, judged)) if judged else 0.5,
         steady=fmean(each.is_steady for each in judged) if judged else 0.0,
         no_verdict=fmean(each.scores["no_verdict"] for each in judged) if judged else 0.0,
-        missing=tuple(sorted({each.error for each in found.values() if each.error})),
+        missing=tuple(sorted({each.error for each in found.values()} - {""})),
     )
-
-
-def _right(judgement: Judgement | None) -> float:
-    if judgement is None or judgement.error:
-        return 0.0
-    return 0.5 if judgement.preference == 0.5 else float(judgement.preference > 0.5)
 
 
 def _place(judgement: Judgement) -> float:

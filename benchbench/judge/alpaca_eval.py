@@ -13,23 +13,22 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchbench import files
 from benchbench.errors import JudgeError, MissingExtra
 from benchbench.judge.comparison import Comparison
-from benchbench.judge.endpoint import KEY, EndpointJudge
+from benchbench.judge.endpoint import KEY, REQUEST, EndpointJudge
 
 NAME = "judge"
 TEMPLATE = "alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
 
 
 def published_preferences(
-    judge: EndpointJudge, comparisons: Sequence[Comparison], folder: Path
+    judge: EndpointJudge, comparisons: Sequence[Comparison]
 ) -> dict[str, float | None]:
-    """Return each comparison's preference for its first answer, by id; None where it has none.
-
-    ``folder`` is for the package's configuration: by default it would write beside its own code.
-    """
+    """Return each comparison's preference for its first answer, by id; None where it has none."""
     os.environ.setdefault(KEY, "none")  # before the import, which reads it
     os.environ["OPENAI_MAX_CONCURRENCY"] = str(judge.concurrency)
     try:
@@ -41,19 +40,21 @@ def published_preferences(
             "two comparisons share an instruction, by which alpaca-eval knows them; leave one out."
         )
     template = Path(constants.EVALUATORS_CONFIG_DIR) / TEMPLATE
-    _, annotations = evaluate(
-        model_outputs=_outputs(comparisons, "model", [each.first for each in comparisons]),
-        reference_outputs=_outputs(comparisons, "other", [each.second for each in comparisons]),
-        annotators_config=_write(folder / NAME, judge, template),
-        output_path=None,
-        precomputed_leaderboard=None,
-        is_cache_leaderboard=False,
-        is_return_instead_of_print=True,
-        caching_path=None,  # else kept by the judge's name alone, whatever model it was
-        fn_metric="get_winrate",
-        sort_by="win_rate",
-        metric_kwargs={},
-    )
+    # For the package's configuration: by default it would write beside its own code.
+    with TemporaryDirectory(prefix="benchbench-") as scratch:
+        _, annotations = evaluate(
+            model_outputs=_outputs(comparisons, "model", [each.first for each in comparisons]),
+            reference_outputs=_outputs(comparisons, "other", [each.second for each in comparisons]),
+            annotators_config=_write(Path(scratch) / NAME, judge, template),
+            output_path=None,
+            precomputed_leaderboard=None,
+            is_cache_leaderboard=False,
+            is_return_instead_of_print=True,
+            caching_path=None,  # else kept by the judge's name alone, whatever model it was
+            fn_metric="get_winrate",
+            sort_by="win_rate",
+            metric_kwargs={},
+        )
     found = {row["instruction"]: _preference(row["preference"]) for row in annotations}
     return {each.id: found.get(each.instruction) for each in comparisons}
 
@@ -74,9 +75,7 @@ def _write(folder: Path, judge: EndpointJudge, template: Path) -> str:
         "fn_completions": "openai_completions",
         "completions_kwargs": {
             "model_name": judge.model,
-            "max_tokens": 1,
-            "temperature": 0,
-            "logprobs": True,
+            **REQUEST,
             "top_logprobs": 5,
             "requires_chatml": True,  # else guessed from the name, wrongly for "…instruct…"
             "price_per_token": 0,
@@ -93,8 +92,7 @@ def _write(folder: Path, judge: EndpointJudge, template: Path) -> str:
         "completion_key": "completions_all",
         "batch_size": 1,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "configs.yaml").write_text(json.dumps({NAME: settings}), encoding="utf-8")
+    files.write(folder / "configs.yaml", json.dumps({NAME: settings}).encode())
     return str(folder)
 
 

@@ -23,9 +23,9 @@ from benchbench.records.record import JudgeSpec
 
 KEY = "OPENAI_API_KEY"
 OPENAI = "https://api.openai.com/v1"
-OURS = frozenset(
-    {"model", "messages", "max_tokens", "temperature", "logprobs", "top_logprobs", "n"}
-)
+REQUEST: Mapping[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": True}
+"""Fields of every request: for one token with its likeliest alternatives."""
+OURS = frozenset({"model", "messages", "top_logprobs", "n", *REQUEST})
 """Fields of a request that decide how its answer is read."""
 ONE_QUESTION = (400, 413, 422)
 """Statuses by which an endpoint refuses one question, such as a prompt that is too long for it."""
@@ -147,10 +147,8 @@ class EndpointJudge:
             response = client.chat.completions.create(
                 model=self.model,
                 messages=[{"role": "user", "content": question.prompt}],
-                max_tokens=1,
-                temperature=0,
-                logprobs=True,
                 top_logprobs=self.top_logprobs,
+                **REQUEST,
                 extra_body=dict(self.settings) or None,
             )
             return self._read(question.key, response)

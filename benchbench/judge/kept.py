@@ -1,10 +1,9 @@
 """Answers of judges that were paid for once and are not asked for again."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchbench import files
 from benchbench.errors import StoreError
 
 
@@ -28,7 +27,7 @@ class Kept:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._answers = {} if path is None or not path.exists() else _read(path)
+        self._answers = {} if path is None else _read(path)
 
     def __contains__(self, key: str) -> bool:
         return key in self._answers
@@ -45,11 +44,8 @@ class Kept:
             return
         row: dict[str, Any] = {"key": answer.key, "judge": judge, "logprobs": answer.logprobs}
         row |= {"served": answer.served} if answer.served else {}
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                file.write(line.encode())
+            files.append(self._path, row)
         except OSError as error:
             raise StoreError(
                 f"cannot write {str(self._path)!r} ({error.strerror}); mend that and give the same "
@@ -58,13 +54,8 @@ class Kept:
 
 
 def _read(path: Path) -> dict[str, Answer]:
-    """Read the answers of a file, dropping a half-written last line."""
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        os.truncate(path, end)
     try:
-        answers = [_answer(json.loads(line)) for line in whole[:end].splitlines()]
+        answers = [_answer(row) for row in files.read_lines(path)]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{str(path)!r} cannot be read ({type(error).__name__}: {error}); move it away, and "

@@ -23,8 +23,7 @@ from benchbench.models.prompt import Renderer
 from benchbench.records.record import Checkpoint
 from benchbench.specs import typed
 
-RUN_ID = "judge"
-
+ENDPOINT = re.compile(r"(?P<model>.+?)@(?P<url>https?://[^@]*)")
 SECRET = re.compile(r"key|token$|secret|password|authorization|credential", re.IGNORECASE)
 
 
@@ -60,7 +59,7 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
     found = find_model(request.name, models)
     kind, _ = choose_engine(engine, found)
     renderer = Renderer.of(found.folder)
-    checkpoint = Checkpoint(run_id=RUN_ID, route="base", sha256="", folder=found.folder)
+    checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
     settings = EngineSettings(
         model=found.folder, precision=precision(), max_tokens=renderer.context
     )
@@ -69,7 +68,7 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
         server.load([checkpoint])
         yield EngineJudge(
             engine=server,
-            checkpoint=RUN_ID,
+            checkpoint=checkpoint.run_id,
             model=found.spec,
             render=renderer.ranking,
             longest=renderer.context,
@@ -87,28 +86,24 @@ def endpoint_of(request: JudgeRequest) -> EndpointJudge:
 
 def _endpoint(request: JudgeRequest) -> EndpointJudge | None:
     """Return the endpoint that is asked for; None for a model of our own."""
-    model, _, url = request.name.partition("@http")
+    name = request.name
+    if found := ENDPOINT.fullmatch(name):
+        return EndpointJudge(
+            model=found["model"], base_url=found["url"], **_settings(request.settings)
+        )
     # A hub id has a revision after its @, in which no colon stands.
-    own = HUB_ID.fullmatch(request.name) and ":" not in request.name
-    if not url and "@" in request.name and not own and not Path(request.name).is_dir():
-        raise _no_endpoint(request.name)
-    if not url and request.settings:
+    own = HUB_ID.fullmatch(name) and ":" not in name
+    if "@" in name and not own and not Path(name).is_dir():
         raise BadParameter(
-            f"--judge {request.name} is a model of our own, which has no settings "
+            f"--judge is {name!r}; an endpoint is NAME@URL with http:// or https://, such as "
+            "my-judge@http://127.0.0.1:8000/v1, and its key is in OPENAI_API_KEY."
+        )
+    if request.settings:
+        raise BadParameter(
+            f"--judge {name} is a model of our own, which has no settings "
             f"({', '.join(request.settings)} is for an endpoint, NAME@URL)."
         )
-    if not url:
-        return None
-    if not model or not url.startswith(("://", "s://")) or "@" in url:
-        raise _no_endpoint(request.name)
-    return EndpointJudge(model=model, base_url=f"http{url}", **_settings(request.settings))
-
-
-def _no_endpoint(name: str) -> BadParameter:
-    return BadParameter(
-        f"--judge is {name!r}; an endpoint is NAME@URL with http:// or https://, such as "
-        "my-judge@http://127.0.0.1:8000/v1, and its key is in OPENAI_API_KEY."
-    )
+    return None
 
 
 def _settings(texts: Mapping[str, str]) -> dict[str, Any]:

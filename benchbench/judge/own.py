@@ -9,7 +9,7 @@ from benchbench.engines.engine import Engine, Request
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
-from benchbench.records.record import EngineSpec, JudgeSpec
+from benchbench.records.record import JudgeSpec
 from benchbench.specs import ModelSpec
 
 Tokens = tuple[int, ...]
@@ -31,10 +31,11 @@ class EngineJudge:
 
     @property
     def spec(self) -> JudgeSpec:
+        engine = self.engine.spec
         return JudgeSpec(
             model=self.model.name,
             revision=self.model.revision,
-            served_by=served_by(self.engine.spec),
+            served_by=f"{engine.name} {engine.version} {engine.dtype} {engine.device}",
             wording=WORDING_SHA256,
         )
 
@@ -62,8 +63,3 @@ class EngineJudge:
         for completion in self.engine.complete(requests):
             first, second = (ln if math.isfinite(ln) else None for ln in completion.choices)
             yield Answer(completion.id, (first, second))
-
-
-def served_by(engine: EngineSpec) -> str:
-    """Say what served a judge, as its identity states it."""
-    return f"{engine.name} {engine.version} {engine.dtype} {engine.device}"

@@ -16,7 +16,6 @@ always, as d = 0 then lies outside of what was seen; its interval takes s as kno
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 from typing import Any
 
@@ -28,33 +27,16 @@ SLOPE_DEVIATION = 10.0
 NORMAL = NormalDist().inv_cdf((1 + stats.LEVEL) / 2)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lengths:
-    """How long the answers of a comparison are, in characters."""
+def longer_preferred(
+    comparisons: Sequence[Comparison], preferences: Sequence[float]
+) -> float | None:
+    """Return how often the longer answer is preferred, a tie counting half, where lengths differ.
 
-    first: float
-    """Mean of the run's."""
-    second: float
-    """Mean of the reference's."""
-    longer: float
-    """Share of samples whose answer is longer than the reference's; half of those of one length."""
-    favoured: float | None
-    """How often the longer answer is preferred, a tie counting half, where lengths differ; near
-    0.5 means that length says nothing. None where none differ."""
-
-
-def lengths(comparisons: Sequence[Comparison], preferences: Sequence[float]) -> Lengths:
-    """Describe the lengths of one or more comparisons and their preferences, in the same order."""
-    apart = differences(comparisons)
-    for_longer = [
-        _half(p if d > 0 else 1 - p) for d, p in zip(apart, preferences, strict=True) if d
-    ]
-    return Lengths(
-        first=fmean(len(each.first) for each in comparisons),
-        second=fmean(len(each.second) for each in comparisons),
-        longer=fmean(_half(0.5 + d) for d in apart),
-        favoured=fmean(for_longer) if for_longer else None,
-    )
+    Near 0.5 length says nothing. None where none differ.
+    """
+    apart = zip(differences(comparisons), preferences, strict=True)
+    found = [half(preference if d > 0 else 1 - preference) for d, preference in apart if d]
+    return fmean(found) if found else None
 
 
 def length_adjusted_win_rate(
@@ -90,7 +72,7 @@ def differences(comparisons: Sequence[Comparison]) -> list[int]:
     return [len(each.first) - len(each.second) for each in comparisons]
 
 
-def _half(value: float) -> float:
+def half(value: float) -> float:
     """Return 1 above a half, 0 below, and a half itself."""
     return float(value > 0.5) if value != 0.5 else 0.5
 

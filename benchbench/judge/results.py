@@ -94,7 +94,7 @@ def judge_missing(
     """Judge outputs; results are written where every sample has a judgement."""
     rows = [store.read_rows(each.result.run_id, each.result.spec) for each in missing]
     pairs = [
-        {pair.id: pair for pair in _comparisons(each, rows[number])}
+        {pair.id: pair for pair in _comparisons(each.split, rows[number], each.opponent)}
         for number, each in enumerate(missing)
     ]
     asked = [replace(p, id=f"{n}/{p.id}") for n, own in enumerate(pairs) for p in own.values()]
@@ -168,18 +168,18 @@ def judged_comparisons(
         )
     split = read_split(registry, result.spec.task, data_root)
     rows = Store(folder.parents[2]).read_rows(result.run_id, result.spec)
-    return [
-        comparison(split.task, split.protocol, sample, row["outputs"], row["targets"])
-        for sample in split.samples
-        if (row := rows.get(sample.id)) is not None
-    ]
+    opponent = {name: row["targets"] for name, row in rows.items()}
+    return list(_comparisons(split, rows, opponent))
 
 
-def _comparisons(outputs: Outputs, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Comparison]:
-    split = outputs.split
+def _comparisons(
+    split: TaskSplit,
+    rows: Mapping[str, Mapping[str, Any]],
+    opponent: Mapping[str, Sequence[str]],
+) -> Iterator[Comparison]:
     for sample in split.samples:
-        if sample.id in rows and sample.id in outputs.opponent:
-            own, other = rows[sample.id]["outputs"], outputs.opponent[sample.id]
+        if sample.id in rows and sample.id in opponent:
+            own, other = rows[sample.id]["outputs"], opponent[sample.id]
             yield comparison(split.task, split.protocol, sample, own, other)
 
 

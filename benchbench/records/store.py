@@ -8,7 +8,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -144,15 +143,8 @@ class Store:
     def read_rows(self, run_id: str, spec: ResultSpec) -> dict[str, dict[str, Any]]:
         """Return the finished samples of a result by id, dropping a half-written last line."""
         path = self.result_folder(run_id, spec) / "samples.jsonl"
-        if not path.exists():
-            return {}
-        whole = path.read_bytes()
-        end = whole.rfind(b"\n") + 1
-        if end < len(whole):
-            os.truncate(path, end)
         try:
-            rows = [json.loads(line) for line in whole[:end].splitlines()]
-            return {row["id"]: row for row in rows}
+            return {row["id"]: row for row in files.read_lines(path)}
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path.name} of run {run_id} cannot be read ({error}); delete "
@@ -162,9 +154,8 @@ class Store:
     def add_row(self, run_id: str, spec: ResultSpec, row: Mapping[str, Any]) -> None:
         """Append one finished sample; it survives the death of this process."""
         path = self.result_folder(run_id, spec) / "samples.jsonl"
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-        with _writing(path), path.open("ab") as file:
-            file.write(line.encode())
+        with _writing(path):
+            files.append(path, row)
 
     def samples_sha256(self, run_id: str, spec: ResultSpec) -> str:
         """Return the SHA-256 of the finished samples; of nothing where no sample finished."""
