@@ -5,9 +5,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 
+def one_line(text: str) -> str:
+    """Return a text in one line of characters that can be seen."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def code(text: str) -> str:
     """Return a text as a code span, whatever backticks it holds."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = one_line(text)
     longest = max(map(len, re.findall("`+", plain)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if plain[:1] == "`" or plain[-1:] == "`" or not plain else ""
@@ -21,8 +26,7 @@ def inert(text: str) -> str:
 
 def unmarked(text: str) -> str:
     """Return a text without markup; HTML and ``|`` are left to who writes a table's cell."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return re.sub(r"([\\`*_\[\]()#~$!:@.])", r"\\\1", plain)
+    return re.sub(r"([\\`*_\[\]()#~$!:@.])", r"\\\1", one_line(text))
 
 
 def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:

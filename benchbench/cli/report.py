@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from benchbench.records.record import RunRecord, TaskResult
     from benchbench.run.request import Report
 
+KEYS = (
+    "method params role model task protocol task_version metric score ci unit n n_missing "
+    "n_truncated scores seed run_id status reason data engine judge output_tokens unique_tokens "
+    "route parity publishable cost selection instabilities bytes record"
+).split()
+"""Of an object, in their order."""
+
 
 def print_tables(report: "Report", store: Any) -> None:
     """Print one table a task, then what failed, then where the records are."""
@@ -44,7 +51,7 @@ def print_tables(report: "Report", store: Any) -> None:
         return
     print("records:")
     for result in report.final_results:
-        print(f"  {store.result_folder(result.run_id, result.spec) / 'result.json'}")
+        print(f"  {store.result_path(result.run_id, result.spec)}")
 
 
 def _unpublishable(result: "TaskResult") -> str:
@@ -73,49 +80,33 @@ def print_json(report: "Report", store: Any) -> None:
 
 def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str, Any]:
     """Return what is known of a run that has no result; what only a result tells is null."""
-    return {
+    artefact = record.artefact
+    return dict.fromkeys(KEYS) | {
         "method": record.spec.method.name,
         "params": dict(record.spec.method.params),
         "role": record.role,
         "model": record.spec.model.name,
-        "task": None,
-        "protocol": None,
-        "task_version": None,
-        "metric": None,
-        "score": None,
-        "ci": None,
         "unit": "proportion",
         "n": 0,
-        "n_missing": None,
-        "n_truncated": None,
-        "scores": None,
         "seed": record.spec.seed,
         "run_id": record.run_id,
         "status": status,
         "reason": reason,
-        "data": None,
-        "engine": None,
-        "judge": None,
-        "output_tokens": None,
-        "unique_tokens": None,
-        "route": record.artefact.route if record.artefact else None,
-        "parity": None,
-        "publishable": None,
-        "cost": asdict(record.cost) if record.cost else None,
-        "selection": asdict(record.selection) if record.selection else None,
+        "route": artefact.route if artefact else None,
+        "cost": _plain(record.cost),
+        "selection": _plain(record.selection),
         "instabilities": [asdict(found) for found in record.instabilities],
-        "bytes": record.artefact.bytes if record.artefact else None,
-        "record": None,
+        "bytes": artefact.bytes if artefact else None,
     }
 
 
 def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
+    spec = result.spec
     score = result.primary if result.is_scored else None
-    status = record.status if score else "not_judged"
-    return _run_json(record, status, None) | {
-        "task": result.spec.task.name,
-        "protocol": result.spec.task.protocol,
-        "task_version": result.spec.task.version,
+    return _run_json(record, record.status if score else "not_judged", None) | {
+        "task": spec.task.name,
+        "protocol": spec.task.protocol,
+        "task_version": spec.task.version,
         "metric": result.metric,
         "score": score.value if score else None,
         "ci": [score.low, score.high] if score else None,
@@ -123,12 +114,16 @@ def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[
         "n_missing": result.n_missing,
         "n_truncated": result.n_truncated,
         "scores": [asdict(s) for s in result.scores],
-        "data": result.spec.data.source,
-        "engine": asdict(result.spec.engine),
-        "judge": asdict(result.spec.judge) if result.spec.judge else None,
+        "data": spec.data.source,
+        "engine": asdict(spec.engine),
+        "judge": _plain(spec.judge),
         "output_tokens": result.output_tokens,
         "unique_tokens": result.unique_tokens,
-        "parity": asdict(result.parity) if result.parity else None,
+        "parity": _plain(result.parity),
         "publishable": result.publishable,
-        "record": str(store.result_folder(result.run_id, result.spec) / "result.json"),
+        "record": str(store.result_path(result.run_id, spec)),
     }
+
+
+def _plain(value: Any) -> dict[str, Any] | None:
+    return asdict(value) if value else None

@@ -6,22 +6,23 @@ inert; the front matter holds none that is not of a few plain characters.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from benchbench.boards.markdown import code, inert
 from benchbench.errors import BadParameter
 from benchbench.hub import HUB_ID
+from benchbench.publish.push import Publication, Target
 from benchbench.publish.reproduction import command
 from benchbench.publish.sections import cost, scores, training
-
-if TYPE_CHECKING:
-    from benchbench.publish.push import Publication, Target
-    from benchbench.records.record import RunRecord
-    from benchbench.registry.registry import Registry
+from benchbench.records.record import RunRecord
+from benchbench.registry.registry import Registry
 
 COMMIT = re.compile("[0-9a-f]{40}")
 LICENCE = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
+
+LIBRARIES = {"weights": "transformers", "lora": "peft", "transformers": "peft"}
+"""What loads a checkpoint, by route."""
 
 FORMATS = {
     "soft_prompt": "`soft_prompt.safetensors` holds `embeddings` [tokens, hidden], which stand "
@@ -44,9 +45,7 @@ tokenizer = AutoTokenizer.from_pretrained({base})
 ```"""
 
 
-def page(
-    found: "Publication", target: "Target", registry: "Registry", licence: str | None = None
-) -> str:
+def page(found: Publication, target: Target, registry: Registry, licence: str | None = None) -> str:
     """Return a run's model card."""
     record = found.run
     model = record.spec.model
@@ -79,7 +78,7 @@ def section(title: str, lines: Iterable[str]) -> list[str]:
     return [f"## {title}", "", "\n".join(lines) or "Not evaluated yet.", ""]
 
 
-def hub_id(record: "RunRecord", registry: "Registry") -> str | None:
+def hub_id(record: RunRecord, registry: Registry) -> str | None:
     """Return the hub's id of a run's base model; None for one that came from a folder."""
     model = record.spec.model
     if not COMMIT.fullmatch(model.revision):
@@ -91,37 +90,28 @@ def hub_id(record: "RunRecord", registry: "Registry") -> str | None:
 
 
 def front_matter(
-    record: "RunRecord", base: str | None, registry: "Registry", licence: str | None
+    record: RunRecord, base: str | None, registry: Registry, licence: str | None
 ) -> list[str]:
     """Return the lines that the hub reads; a base model that it does not have is none of them."""
+    from huggingface_hub import ModelCardData
+
     if licence is not None and not LICENCE.fullmatch(licence):
         raise BadParameter(f"--license is {licence!r}; it must be an id such as apache-2.0.")
-    facts: dict[str, str | Sequence[str]] = {}
-    if base:
-        facts["base_model"] = base
-        facts["base_model_revision"] = record.spec.model.revision
-        facts["base_model_relation"] = "finetune" if route(record) == "weights" else "adapter"
-    if library := {"weights": "transformers", "lora": "peft", "transformers": "peft"}.get(
-        route(record)
-    ):
-        facts["library_name"] = library
-    if licence:
-        facts["license"] = licence
+    relation = "finetune" if route(record) == "weights" else "adapter"
     method = re.sub(r"[^a-z0-9.]+", "-", record.spec.method.name.lower()).strip("-.")
-    facts["tags"] = ["benchbench", *([method] if method else [])]
-    if found := datasets(record, registry):
-        facts["datasets"] = found
-    return ["---", *(line for item in facts.items() for line in yaml(*item)), "---", ""]
+    facts = ModelCardData(
+        base_model=base,
+        base_model_revision=record.spec.model.revision if base else None,
+        base_model_relation=relation if base else None,
+        library_name=LIBRARIES.get(route(record)),
+        license=licence,
+        tags=["benchbench", *([method] if method else [])],
+        datasets=datasets(record, registry) or None,
+    )
+    return ["---", facts.to_yaml(), "---", ""]
 
 
-def yaml(key: str, value: str | Sequence[str]) -> list[str]:
-    """Write a fact; JSON's strings are YAML's too, and quotes keep ``no`` a text."""
-    if isinstance(value, str):
-        return [f"{key}: {json.dumps(value)}"]
-    return [f"{key}:", *(f"- {json.dumps(each)}" for each in value)]
-
-
-def datasets(record: "RunRecord", registry: "Registry") -> list[str]:
+def datasets(record: RunRecord, registry: Registry) -> list[str]:
     """Return the hub's ids of what was trained on, as far as the tasks know them."""
     train = record.spec.train
     if train is None or train.data.source != "folder":
@@ -133,7 +123,7 @@ def datasets(record: "RunRecord", registry: "Registry") -> list[str]:
     return sorted(each for each in ids if HUB_ID.fullmatch(each) and "@" not in each)
 
 
-def usage(found: "Publication", target: "Target", base: str | None) -> list[str]:
+def usage(found: Publication, target: Target, base: str | None) -> list[str]:
     """Say how what was trained is loaded, or what its files hold."""
     record = found.run
     if text := FORMATS.get(route(record)):
@@ -167,12 +157,12 @@ def usage(found: "Publication", target: "Target", base: str | None) -> list[str]
     ]
 
 
-def route(record: "RunRecord") -> str:
+def route(record: RunRecord) -> str:
     assert record.artefact is not None
     return record.artefact.route
 
 
-def _json(found: "Publication", name: str) -> Mapping[str, Any]:
+def _json(found: Publication, name: str) -> Mapping[str, Any]:
     path = found.files.get(name)
     if path is None:
         return {}

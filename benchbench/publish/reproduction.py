@@ -1,25 +1,25 @@
 """The command that does a run again."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from benchbench.boards.markdown import one_line
+from benchbench.plan.plan import PROFILES, SETTABLE
+from benchbench.records.record import RunRecord, TaskResult
+from benchbench.registry.registry import Registry
 from benchbench.specs import TaskSpec, TrainSpec
-
-if TYPE_CHECKING:
-    from benchbench.records.record import RunRecord, TaskResult
-    from benchbench.registry.registry import Registry
 
 MIX = "MIX.toml"
 
 
 def command(
-    record: "RunRecord", results: "Sequence[TaskResult]", base: str | None, registry: "Registry"
+    record: RunRecord, results: Sequence[TaskResult], base: str | None, registry: Registry
 ) -> str:
     """Return the paragraph that says how to do a run again; ``base`` is its model's hub id."""
     words = list(_words(record, results, base, registry))
     # Nothing of a stranger's begins a line, so that nothing ends the block.
-    text = f"```\n{' '.join(shlex.quote(_one_line(word)) for word in words)}\n```"
+    text = f"```\n{' '.join(shlex.quote(one_line(word)) for word in words)}\n```"
     filled = [word for word in ("FOLDER", "DATA", MIX) if word in words]
     if any("@URL" in word for word in words):
         filled.append("URL")
@@ -29,7 +29,7 @@ def command(
 
 
 def _words(
-    record: "RunRecord", results: "Sequence[TaskResult]", base: str | None, registry: "Registry"
+    record: RunRecord, results: Sequence[TaskResult], base: str | None, registry: Registry
 ) -> Iterator[str]:
     spec, train = record.spec, record.spec.train
     assert train is not None
@@ -38,10 +38,7 @@ def _words(
     if tasks := dict.fromkeys(_task(each.spec.task) for each in results):
         yield from ("--tasks", ",".join(tasks))
     if train.task.protocol == "mix":
-        yield from (
-            "--train-on",
-            train.task.name if train.task.name in registry.mixes else "MIX.toml",
-        )
+        yield from ("--train-on", train.task.name if train.task.name in registry.mixes else MIX)
     else:
         yield from ("--train-on", _task(train.task))
     if spec.model.name in registry.models:
@@ -62,8 +59,6 @@ def _words(
 
 def settings(train: TrainSpec) -> Mapping[str, Any]:
     """Return what a training changed of the defaults of its profile."""
-    from benchbench.plan.plan import PROFILES, SETTABLE
-
     usual = PROFILES[train.profile]
     found = {key: getattr(train, key) for key in SETTABLE}
     default = {key: usual.get(key, getattr(TrainSpec, key)) for key in SETTABLE}
@@ -73,19 +68,11 @@ def settings(train: TrainSpec) -> Mapping[str, Any]:
 def _task(spec: TaskSpec) -> str:
     head = f"{spec.name}@{spec.protocol}"
     split = [] if spec.split in ("test", "train") else [spec.split]
-    rest = ",".join([*split, *_pairs(spec.params)])
-    return f"{head}:{rest}" if rest else head
+    return _with(head, spec.params, *split)
 
 
-def _with(name: str, params: Mapping[str, Any]) -> str:
-    rest = ",".join(_pairs(params))
+def _with(name: str, params: Mapping[str, Any], *first: str) -> str:
+    """Return a name with parameters as flags take them; an empty text, which none takes, is out."""
+    pairs = (f"{key}={value}" for key, value in params.items() if str(value).strip())
+    rest = ",".join((*first, *pairs))
     return f"{name}:{rest}" if rest else name
-
-
-def _pairs(params: Mapping[str, Any]) -> Iterable[str]:
-    """Return parameters as flags take them; an empty text, which none takes, is left out."""
-    return [f"{key}={value}" for key, value in params.items() if str(value).strip()]
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,16 +1,17 @@
 """What a model card says of a training and its scores, in sentences and tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchbench.boards.markdown import code, inert, unmarked
+from benchbench.boards.markdown import code, inert, markdown, unmarked
+from benchbench.boards.page import caption
+from benchbench.boards.rank import rank
+from benchbench.boards.table import columns, score_rows, seconds, size
+from benchbench.publish.push import Publication
+from benchbench.records.record import RunRecord, TaskResult
 
-if TYPE_CHECKING:
-    from benchbench.publish.push import Publication
-    from benchbench.records.record import RunRecord, TaskResult
 
-
-def training(record: "RunRecord") -> list[str]:
+def training(record: RunRecord) -> list[str]:
     """Say what was trained how."""
     spec, train = record.spec, record.spec.train
     assert train is not None
@@ -45,7 +46,7 @@ def params_of(params: Mapping[str, Any]) -> str:
     return ", ".join(code(f"{k}={v}") for k, v in params.items()) or "no parameters"
 
 
-def selected(record: "RunRecord") -> str:
+def selected(record: RunRecord) -> str:
     if record.selection is None:
         return "the weights after the last step"
     score = 100 * record.selection.score
@@ -54,7 +55,7 @@ def selected(record: "RunRecord") -> str:
     return f"the weights after step {record.selection.step}, which scored {score:.2f}{before}"
 
 
-def instabilities(record: "RunRecord") -> str:
+def instabilities(record: RunRecord) -> str:
     found = [
         f"{each.kind} at step {each.step}" + ("" if each.value is None else f" ({each.value:.3g})")
         for each in record.instabilities
@@ -62,17 +63,13 @@ def instabilities(record: "RunRecord") -> str:
     return ", ".join(found) or "none was seen"
 
 
-def scores(found: "Publication", results: "Sequence[TaskResult]") -> str:
+def scores(found: Publication, results: Sequence[TaskResult]) -> str:
     """Return one task's table, the run beside what it may be compared with."""
-    from benchbench.boards import markdown, table
-    from benchbench.boards.page import caption
-    from benchbench.boards.rank import rank
-
     own, *others = results
     rows = rank(found.runs, results)
     shown = [
         row | {"method": unmarked(row["method"]) + " (this run)" * (own.run_id in each.run_ids)}
-        for row, each in zip(table.score_rows(rows), rows, strict=True)
+        for row, each in zip(score_rows(rows), rows, strict=True)
     ]
     note = f"Of the task: {params_of(own.spec.task.params)}."
     if own.spec.data.source == "sample":
@@ -84,13 +81,13 @@ def scores(found: "Publication", results: "Sequence[TaskResult]") -> str:
             f"### {inert(own.spec.task.label)}",
             note,
             *caption(results, rows, inert),
-            markdown.markdown(shown, table.columns(rows)),
+            markdown(shown, columns(rows)),
             parity(own),
         )
     )
 
 
-def parity(result: "TaskResult") -> str:
+def parity(result: TaskResult) -> str:
     found = result.parity
     if found is None or found.max_difference is None:
         return "Whether what was served is what was trained was not shown: not publishable."
@@ -101,10 +98,8 @@ def parity(result: "TaskResult") -> str:
     )
 
 
-def cost(record: "RunRecord") -> list[str]:
+def cost(record: RunRecord) -> list[str]:
     """Say what the training took; what is not known is left out."""
-    from benchbench.boards.table import seconds, size
-
     found = record.cost
     if found is None:
         return ["Unknown."]
