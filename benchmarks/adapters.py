@@ -25,6 +25,7 @@ from typing import Any
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings, Request
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
 from benchbench.records.store import hash_folder
 
@@ -126,7 +127,7 @@ def requests(options: Any, adapters: Sequence[Checkpoint]) -> list[Request]:
 
 
 def settings(options: Any) -> EngineSettings:
-    return EngineSettings(model=options.model, precision="float32", max_tokens=512)
+    return EngineSettings(model=BaseModel(options.model), precision="float32", max_tokens=512)
 
 
 def in_a_new_process(options: Any, adapter: Checkpoint) -> Tokens:

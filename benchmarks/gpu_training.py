@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import machine
+from benchbench.models.base import BaseModel
 from benchbench.registry.registry import Registry
 from benchbench.train import trainer
 from benchbench.train.memory import Shape, estimate
@@ -113,7 +114,7 @@ def measured(options: Any, name: str, row: int, top: float) -> dict[str, Any]:
         assert job.spec.train is not None
         method = Registry.load().method(job.spec.method)
         shape = Shape(rows=each, tokens=row, packed=True)
-        guess = estimate(folder, method, job.spec.train, shape, job.spec.precision)
+        guess = estimate(BaseModel(folder), method, job.spec.train, shape, job.spec.precision)
         found: dict[str, Any] = {"estimate": vars(guess) | {"shape": vars(shape)}, "error": None}
         try:
             with profiler(options.profile) as profile:

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchbench import machine
 from benchbench.machine import peak_memory, reset_peak
-from benchbench.models.architecture import read_model
+from benchbench.models.base import BaseModel
 from benchbench.models.find import find_model
 from benchbench.registry.registry import Registry
 from benchbench.train import trainer
@@ -97,7 +97,7 @@ def measure(name: str, method: str, batch: str) -> dict[str, Any]:
         assert job.spec.train is not None and job.examples is not None
         examples = list(read_examples(job.examples))
         shape = largest(examples, job.spec.train, job.spec.seed, packed=bool(cost.packed))
-        found = estimate(model, built, job.spec.train, shape, job.spec.precision)
+        found = estimate(BaseModel(model), built, job.spec.train, shape, job.spec.precision)
     assert found.total is not None and found.weights is not None, found.reason
     assert found.trained_parameters == cost.trainable_parameters
     measured = cost.peak_memory_bytes - before
@@ -131,7 +131,7 @@ def train(path: Path, name: str, method: str, batch: int, model: Path | None = N
     size = llama(name).vocab_size if name in SHAPES else 3072
     examples = random_examples([TOKENS] * batch, size)
     job = new_job(path, method, examples, steps=3, batch_size=batch)
-    read = read_model(model, torch.float32).to(machine.device())
+    read = BaseModel(model).load(torch.float32).to(machine.device())
     built = Registry.load().method(job.spec.method)
     return job, trainer.fit(job, built, read, lambda _: None).cost
 

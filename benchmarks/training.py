@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from benchbench import machine
 from benchbench.contract.method import Method, Training
-from benchbench.models.architecture import read_model
+from benchbench.models.base import BaseModel
 from benchbench.models.find import find_model
 from benchbench.models.prompt import Example
 from benchbench.registry.registry import Registry
@@ -124,7 +124,7 @@ def measure(
                     packing=way != "buckets",
                 )
                 method = registry.method(job.spec.method)
-                model = read_model(options.folder, _float32()).to(machine.device())
+                model = BaseModel(options.folder).load(_float32()).to(machine.device())
                 times, seen = way_of(way)(job, method, model)
                 speeds[way].append(speed(times, seen, examples))
     return {way: compared(speeds["packed"], each) for way, each in speeds.items()}

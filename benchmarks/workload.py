@@ -8,6 +8,7 @@ from statistics import quantiles
 from typing import Any
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, machine
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example, Renderer
 from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
@@ -78,7 +79,7 @@ def super_ni(model: Path, count: int, data: Path | None) -> tuple[list[Example],
     )
     training = make_plan(grid, registry, data, "float32").training
     assert training is not None
-    random, renderer = Random(0), Renderer.of(model)
+    random, renderer = Random(0), Renderer.of(BaseModel(model))
     deck: list[Any] = []
     found: list[Example] = []
     while len(found) < count:

@@ -8,7 +8,8 @@ from typing import Any
 from benchbench import peft_model
 from benchbench.checkpoints.learned import Prefix, SoftPrompt
 from benchbench.checkpoints.modules import CHILD, AddedModule, attach, save
-from benchbench.models.architecture import Architecture, read_model
+from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
 from benchbench.records.store import hash_folder
 
@@ -24,7 +25,7 @@ def lora(
     import torch
 
     network = peft_model(
-        read_model(model, torch.float32),
+        BaseModel(model).load(torch.float32),
         "LoraConfig",
         targets=None,
         target_modules="all-linear",  # also GPT-2's, which are not torch's
@@ -44,7 +45,7 @@ def full(folder: Path, model: Path, *, seed: int = 0, scale: float = 0.3) -> Che
     """Write all weights of a model, each changed at random."""
     import torch
 
-    network = read_model(model, torch.float32)
+    network = BaseModel(model).load(torch.float32)
     torch.manual_seed(seed)
     for weights in network.parameters():
         weights.data.add_(torch.randn_like(weights) * scale * weights.std())
@@ -56,7 +57,7 @@ def soft_prompt(folder: Path, model: Path, *, tokens: int = 3, seed: int = 0) ->
     """Write embeddings that are as large as the model's own."""
     import torch
 
-    base = Architecture.of(model)
+    base = BaseModel(model).architecture
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     SoftPrompt(torch.randn(tokens, base.hidden) * 0.3).write(folder)
@@ -67,7 +68,7 @@ def prefix(folder: Path, model: Path, *, tokens: int = 4, seed: int = 0) -> Chec
     """Write random keys and values."""
     import torch
 
-    layers, heads, size = Architecture.of(model).cache
+    layers, heads, size = BaseModel(model).architecture.cache
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     Prefix(*(torch.randn(layers, heads, tokens, size) for _ in range(2))).write(folder)
@@ -80,8 +81,8 @@ def added(
     """Write added modules with random weights."""
     import torch
 
-    network = read_model(model, torch.float32)
-    attach(network, describe(Architecture.of(model)))
+    network = BaseModel(model).load(torch.float32)
+    attach(network, describe(BaseModel(model).architecture))
     torch.manual_seed(seed)
     for name, weights in network.named_parameters():
         if f".{CHILD}." in name:

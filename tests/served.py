@@ -6,6 +6,7 @@ from pathlib import Path
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
 
 GREEDY = Generation(max_tokens=16)
@@ -23,7 +24,7 @@ class World:
 
 
 def settings_of(model: Path) -> EngineSettings:
-    return EngineSettings(model=model, precision="float32", max_tokens=256)
+    return EngineSettings(model=BaseModel(model), precision="float32", max_tokens=256)
 
 
 def opened(name: str, settings: EngineSettings, made: list[Checkpoint]) -> Engine:

@@ -11,6 +11,7 @@ from benchbench.checkpoints.lora import check_adapter
 from benchbench.checkpoints.weights import check_weights
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from tests.checkpoints import change_config, change_tensor, full, lora
 from tests.conftest import write_model
 
@@ -30,7 +31,7 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def architecture(tiny_model: Path) -> Architecture:
-    return Architecture.of(tiny_model)
+    return BaseModel(tiny_model).architecture
 
 
 def test_the_architecture_is_read_without_its_weights(architecture: Architecture) -> None:
@@ -118,11 +119,11 @@ def test_an_adapter_of_a_base_with_fewer_layers_is_refused(tmp_path: Path) -> No
         write_model(tmp_path / str(layers), num_hidden_layers=layers) for layers in (3, 4)
     )
     with pytest.raises(CheckpointError, match=r"lacks the weights of model\.layers\.3"):
-        check_adapter(lora(tmp_path / "adapter", three).folder, Architecture.of(four))
+        check_adapter(lora(tmp_path / "adapter", three).folder, BaseModel(four).architecture)
 
 
 def test_good_weights_pass(whole: Path, architecture: Architecture, tiny_model: Path) -> None:
-    check_weights(whole, architecture, tiny_model)
+    check_weights(whole, BaseModel(tiny_model))
 
 
 def test_broken_weights_are_one_sentence(
@@ -131,15 +132,15 @@ def test_broken_weights_are_one_sentence(
     nan = shutil.copytree(whole, tmp_path / "nan")
     change_tensor(nan / "model.safetensors", "norm", lambda t: t * float("nan"))
     with pytest.raises(CheckpointError, match="NaN"):
-        check_weights(nan, architecture, tiny_model)
+        check_weights(nan, BaseModel(tiny_model))
     short = shutil.copytree(whole, tmp_path / "short")
     path = short / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        check_weights(short, architecture, tiny_model)
+        check_weights(short, BaseModel(tiny_model))
     (short / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"lacks model.safetensors"):
-        check_weights(short, architecture, tiny_model)
+        check_weights(short, BaseModel(tiny_model))
 
 
 def test_tied_and_untied_weights_are_not_mixed(
@@ -148,10 +149,10 @@ def test_tied_and_untied_weights_are_not_mixed(
     """Swapped in, the head would silently stay another model's."""
     untied = full(tmp_path / "untied", untied_model).folder
     with pytest.raises(CheckpointError, match=r"tie_word_embeddings|lm_head"):
-        check_weights(untied, architecture, tiny_model)
+        check_weights(untied, BaseModel(tiny_model))
     tied = full(tmp_path / "tied", tiny_model).folder
     with pytest.raises(CheckpointError, match=r"tie_word_embeddings|lm_head"):
-        check_weights(tied, Architecture.of(untied_model), untied_model)
+        check_weights(tied, BaseModel(untied_model))
 
 
 def test_weights_of_other_dimensions_are_refused(
@@ -159,4 +160,4 @@ def test_weights_of_other_dimensions_are_refused(
 ) -> None:
     other = write_model(tmp_path / "other", intermediate_size=96)
     with pytest.raises(CheckpointError, match="intermediate_size=96"):
-        check_weights(other, architecture, tiny_model)
+        check_weights(other, BaseModel(tiny_model))

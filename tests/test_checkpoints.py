@@ -10,7 +10,7 @@ import pytest
 from benchbench.checkpoints.check import check_checkpoint
 from benchbench.checkpoints.learned import Prefix, SoftPrompt
 from benchbench.errors import CheckpointError
-from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
 from tests.conftest import write_model
@@ -99,11 +99,11 @@ def test_a_broken_checkpoint_is_one_sentence(
 ) -> None:
     route, harm, text = BROKEN[fault]
     checkpoint = copied(made[route], tmp_path / "copy")
-    base = Architecture.of(tiny_model)
-    check_checkpoint(checkpoint, base, tiny_model)
+    base = BaseModel(tiny_model)
+    check_checkpoint(checkpoint, base)
     harm(checkpoint.folder)
     with pytest.raises(CheckpointError, match=text):
-        check_checkpoint(checkpoint, base, tiny_model)
+        check_checkpoint(checkpoint, base)
 
 
 @pytest.mark.parametrize("route", ["soft_prompt", "prefix", "modules"])
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_another_base_is_one_sentence(
         tmp_path / "other", hidden_size=128, num_attention_heads=4, num_hidden_layers=3
     )
     with pytest.raises(CheckpointError, match="of another base model"):
-        check_checkpoint(made[route], Architecture.of(other), other)
+        check_checkpoint(made[route], BaseModel(other))
 
 
 def test_a_module_that_reads_what_is_not_there(
@@ -127,14 +127,14 @@ def test_a_module_that_reads_what_is_not_there(
     described[1]["parallel"] = False
     path.write_text(json.dumps(described))
     with pytest.raises(CheckpointError, match=r"reads 128 numbers at .*, where the base model has"):
-        check_checkpoint(checkpoint, Architecture.of(tiny_model), tiny_model)
+        check_checkpoint(checkpoint, BaseModel(tiny_model))
 
 
 @pytest.mark.parametrize("fault", ["no config", "no type", "NaN", "a pickle"])
 def test_pefts_own_format_is_checked_too(fault: str, tiny_model: Path, tmp_path: Path) -> None:
     checkpoint = replace(checkpoints.lora(tmp_path / "run", tiny_model), route="transformers")
-    base = Architecture.of(tiny_model)
-    check_checkpoint(checkpoint, base, tiny_model)
+    base = BaseModel(tiny_model)
+    check_checkpoint(checkpoint, base)
     config = checkpoint.folder / "adapter_config.json"
     if fault == "no config":
         config.unlink()
@@ -145,7 +145,7 @@ def test_pefts_own_format_is_checked_too(fault: str, tiny_model: Path, tmp_path:
     if fault == "a pickle":
         (checkpoint.folder / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(CheckpointError):
-        check_checkpoint(checkpoint, base, tiny_model)
+        check_checkpoint(checkpoint, base)
 
 
 def test_a_learned_prompt_knows_its_length() -> None:

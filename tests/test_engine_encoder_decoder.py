@@ -14,7 +14,8 @@ from benchbench.engines.choice import choose_engine, open_engine
 from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
 from benchbench.errors import BadParameter, CheckpointError
 from benchbench.models import logprobs
-from benchbench.models.architecture import Architecture, read_model
+from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from benchbench.models.find import find_model
 from benchbench.models.prompt import room
 from benchbench.records.record import Checkpoint
@@ -52,7 +53,9 @@ def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ch
 
 @pytest.fixture(scope="module")
 def engine(folder: Path, made: dict[str, Checkpoint]) -> Iterator[Engine]:
-    settings = EngineSettings(model=folder, precision="float32", max_tokens=128, batch_size=4)
+    settings = EngineSettings(
+        model=BaseModel(folder), precision="float32", max_tokens=128, batch_size=4
+    )
     opened = open_engine("transformers", settings, list(made.values()))
     opened.load(list(made.values()))
     yield opened
@@ -82,7 +85,9 @@ def test_full_weights_are_served_to_the_last_bit(
 ) -> None:
     """A head of its own is not tied to the embeddings again, nor the other way round."""
     prompts = [list(prompt) for prompt in PROMPTS]
-    own = logprobs.token_logprobs(read_model(made["full"].folder, torch.float32).eval(), prompts)
+    own = logprobs.token_logprobs(
+        BaseModel(made["full"].folder).load(torch.float32).eval(), prompts
+    )
     assert engine.logprobs("full", prompts) == own
     assert engine.logprobs("base", prompts) != own
 
@@ -107,12 +112,11 @@ def test_what_is_learned_leaves_room_for_prompt_and_answer_each(
     tiny_t5: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     """Neither takes room from the other, as they do where one model reads and writes."""
-    base = replace(Architecture.of(tiny_t5), context=512)
-    settings = EngineSettings(model=tiny_t5, precision="float32", max_tokens=2 * room(512))
+    base = replace(BaseModel(tiny_t5).architecture, context=512)
 
     def check(base: Architecture, tokens: int) -> None:
         saved = checkpoints.soft_prompt(tmp_path / f"{tokens}", tiny_t5, tokens=tokens)
-        check_length(saved, SoftPrompt(torch.zeros(tokens, base.hidden)), settings, base)
+        check_length(saved, SoftPrompt(torch.zeros(tokens, base.hidden)), 2 * room(512), base)
 
     check(base, 32)
     check(replace(base, context=None), 512)

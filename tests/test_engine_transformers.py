@@ -16,6 +16,7 @@ from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import Completion, Engine, EngineSettings, Request
 from benchbench.engines.transformers.rows import Row
 from benchbench.errors import CheckpointError, CheckpointOverflow
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
 
@@ -37,7 +38,9 @@ def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Che
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path, made: list[Checkpoint]) -> Iterator[Engine]:
-    settings = EngineSettings(model=tiny_model, precision="float32", max_tokens=128, batch_size=5)
+    settings = EngineSettings(
+        model=BaseModel(tiny_model), precision="float32", max_tokens=128, batch_size=5
+    )
     engine = open_engine("transformers", settings, made)
     engine.load(made)
     yield engine
@@ -150,7 +153,7 @@ def test_the_folders_own_generation_config_changes_nothing(
     model = shutil.copytree(tiny_model, tmp_path / "model")
     extra = {"repetition_penalty": 5.0, "do_sample": True, "temperature": 3.0, "min_length": 9}
     (model / "generation_config.json").write_text(json.dumps(extra))
-    settings = EngineSettings(model=model, precision="float32", max_tokens=128)
+    settings = EngineSettings(model=BaseModel(model), precision="float32", max_tokens=128)
     other = open_engine("transformers", settings, [])
     other.load([checkpoints.base(model)])
     assert answers(other, requests("base")) == answers(engine, requests("base"))

@@ -14,6 +14,7 @@ from benchbench.errors import EngineError
 from benchbench.evaluate.jobs import Job, render
 from benchbench.evaluate.results import evaluate, means_of
 from benchbench.machine import peak_memory, reset_peak
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.samples import TaskSplit, read_split
 from benchbench.records.record import Checkpoint, ResultSpec, RunRecord, TaskResult
@@ -37,7 +38,7 @@ def job(run: RunRecord, split: TaskSplit = SPLIT, renderer: Renderer = RENDERER)
         prompts = render(split, renderer)
     return Job(
         run=run,
-        model=Path(),
+        model=BaseModel(Path()),
         checkpoint=Checkpoint(run_id=run.run_id, route="base", sha256=sha256, folder=Path()),
         split=split,
         prompts=prompts,
@@ -162,7 +163,7 @@ def test_means_are_over_samples_groups_and_by_group() -> None:
 
 @pytest.fixture(scope="module")
 def renderer(tiny_model: Path) -> Renderer:
-    return Renderer.of(tiny_model)
+    return Renderer.of(BaseModel(tiny_model))
 
 
 def split_of(task: Task) -> TaskSplit:

@@ -13,7 +13,7 @@ from benchbench.checkpoints.weights import has_own_head, write_untied
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings
 from benchbench.models import logprobs
-from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from tests import checkpoints
 
 # PEFT warns of much that is tested here: tied heads, layers it does not know, merges it refuses.
@@ -146,7 +146,7 @@ KINDS: dict[str, tuple[Make, str]] = {
 def exporter(model: Path) -> Exporter:
     return Exporter(
         read_base=lambda: read(model),
-        architecture=Architecture.of(model),
+        architecture=BaseModel(model).architecture,
         prompts=PROMPTS,
         precision="float32",
     )
@@ -165,12 +165,12 @@ def test_what_is_exported_is_what_was_trained(kind: str, tiny_model: Path, tmp_p
     (folder / "README.md").unlink(missing_ok=True)
 
     model = tiny_model
-    if route == "weights" and has_own_head(folder, tiny_model):
+    if route == "weights" and has_own_head(folder, BaseModel(tiny_model)):
         assert kind == "head beside lora"
         model = tmp_path / "untied"
-        write_untied(tiny_model, model)
+        write_untied(BaseModel(tiny_model), model)
     checkpoint = checkpoints.checkpoint(folder, route)
-    settings = EngineSettings(model=model, precision="float32", max_tokens=64)
+    settings = EngineSettings(model=BaseModel(model), precision="float32", max_tokens=64)
     engine = open_engine("transformers", settings, [checkpoint])
     engine.load([checkpoints.base(model), checkpoint])
     assert parity.largest_difference(engine.logprobs("run", PROMPTS), wanted) < 1e-4
@@ -226,10 +226,10 @@ def test_a_model_with_other_parameters_is_not_merged(tiny_model: Path) -> None:
 
 
 def test_an_untied_copy_computes_the_same(tiny_model: Path, tmp_path: Path) -> None:
-    write_untied(tiny_model, tmp_path / "copy")
+    write_untied(BaseModel(tiny_model), tmp_path / "copy")
     copy = read(tmp_path / "copy")
     assert not is_tied(copy) and is_tied(read(tiny_model))
-    assert has_own_head(tmp_path / "copy", tiny_model)
+    assert has_own_head(tmp_path / "copy", BaseModel(tiny_model))
     assert not has_own_head(tiny_model, tmp_path / "copy")
     assert logprobs.token_logprobs(copy, PROMPTS) == logprobs.token_logprobs(
         read(tiny_model), PROMPTS

@@ -16,7 +16,7 @@ from benchbench.engines.text import Decoder
 from benchbench.engines.transformers.generation import generate
 from benchbench.errors import CheckpointOverflow
 from benchbench.models import logprobs
-from benchbench.models.architecture import read_model
+from benchbench.models.base import BaseModel
 
 PROMPTS = [tuple([*((3 + 7 * i + 5 * j) % 317 for j in range(2 + 3 * i)), 1]) for i in range(8)]
 GREEDY = Generation(max_tokens=10)
@@ -34,7 +34,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 def live(folder: Path, kind: str) -> Any:
     """Return a model as a training has it, with what was added large enough to be heard."""
-    model = read_model(folder, torch.float32)
+    model = BaseModel(folder).load(torch.float32)
     torch.manual_seed(3)
     match kind:
         case "lora":
@@ -67,7 +67,7 @@ def answers(model: Any, wanted: list[Request], decoder: Decoder) -> dict[str, Co
 def test_a_row_of_a_batch_is_what_it_is_alone(
     folder: Path, kind: str, generation: Generation
 ) -> None:
-    model, decoder = live(folder, kind), Decoder.of(folder)
+    model, decoder = live(folder, kind), Decoder.of(BaseModel(folder))
     wanted = requests(generation)
     together = answers(model, wanted, decoder)
     alone: dict[str, Completion] = {}
@@ -81,7 +81,7 @@ def test_a_row_of_a_batch_is_what_it_is_alone(
 def test_each_token_is_the_likeliest_after_those_before(folder: Path, kind: str) -> None:
     """Generated with a cache, checked without: the model's own forward pass is the judge."""
     model = live(folder, kind)
-    found = answers(model, requests(GREEDY), Decoder.of(folder))
+    found = answers(model, requests(GREEDY), Decoder.of(BaseModel(folder)))
     for number, prompt in enumerate(PROMPTS):
         (written,) = found[str(number)].tokens
         after = logprobs.next_logprobs(model, prompt, written)
@@ -90,7 +90,7 @@ def test_each_token_is_the_likeliest_after_those_before(folder: Path, kind: str)
 
 def test_what_was_added_is_heard(folder: Path) -> None:
     said = {
-        kind: str(answers(live(folder, kind), requests(GREEDY), Decoder.of(folder)))
+        kind: str(answers(live(folder, kind), requests(GREEDY), Decoder.of(BaseModel(folder))))
         for kind in KINDS
     }
     assert len(set(said.values())) == len(KINDS)
@@ -98,7 +98,7 @@ def test_what_was_added_is_heard(folder: Path) -> None:
 
 def test_encoder_decoder_answers_are_what_generate_gives(tiny_t5: Path) -> None:
     model = live(tiny_t5, "plain")
-    found = answers(model, requests(GREEDY), Decoder.of(tiny_t5))
+    found = answers(model, requests(GREEDY), Decoder.of(BaseModel(tiny_t5)))
     for number, prompt in enumerate(PROMPTS):
         row = model.generate(input_ids=torch.tensor([prompt]), max_new_tokens=10, do_sample=False)
         start, *written = row[0].tolist()
@@ -130,7 +130,7 @@ def test_choices_are_ranked_by_what_the_model_says_of_them(folder: Path) -> None
     next_token = Request(
         id="n", checkpoint="live", prompt=PROMPTS[3], generation=GREEDY, choices=((5,), (9,))
     )
-    found = answers(model, [ranked, next_token], Decoder.of(folder))
+    found = answers(model, [ranked, next_token], Decoder.of(BaseModel(folder)))
     for choice, value in zip(choices, found["r"].choices, strict=True):
         after = logprobs.next_logprobs(model, PROMPTS[3], choice)
         by_hand = sum(after[place, token].item() for place, token in enumerate(choice))
@@ -141,7 +141,7 @@ def test_choices_are_ranked_by_what_the_model_says_of_them(folder: Path) -> None
 def test_what_a_models_folder_wants_generated_is_left_out_and_given_back(tiny_t5: Path) -> None:
     from transformers import GenerationConfig
 
-    decoder = Decoder.of(tiny_t5)
+    decoder = Decoder.of(BaseModel(tiny_t5))
     for kind in ("plain", "lora"):
         wanted = answers(live(tiny_t5, kind), requests(GREEDY), decoder)
         model = live(tiny_t5, kind)
@@ -153,19 +153,21 @@ def test_what_a_models_folder_wants_generated_is_left_out_and_given_back(tiny_t5
 
 
 def test_a_model_that_computes_nan_is_named(folder: Path) -> None:
-    model, decoder = live(folder, "plain"), Decoder.of(folder)
+    model, decoder = live(folder, "plain"), Decoder.of(BaseModel(folder))
     next(model.parameters()).data.fill_(float("nan"))
     with pytest.raises(CheckpointOverflow, match="run live"):
         list(generate(model, requests(GREEDY), decoder, batch_size=5))
 
 
 def test_nothing_was_asked(folder: Path) -> None:
-    assert list(generate(live(folder, "plain"), [], Decoder.of(folder), batch_size=5)) == []
+    assert (
+        list(generate(live(folder, "plain"), [], Decoder.of(BaseModel(folder)), batch_size=5)) == []
+    )
 
 
 def test_a_stop_text_ends_what_an_encoder_decoder_writes(tiny_t5: Path) -> None:
     """Its text begins anew, whatever the prompt ended in."""
-    model, decoder = live(tiny_t5, "plain"), Decoder.of(tiny_t5)
+    model, decoder = live(tiny_t5, "plain"), Decoder.of(BaseModel(tiny_t5))
     plain = answers(model, requests(GREEDY), decoder)
     name, text = next((k, c.texts[0]) for k, c in plain.items() if len(c.texts[0]) > 4)
     stop = text[2:4]

@@ -9,7 +9,7 @@ import pytest
 
 from benchbench import Method, MethodSpec, TaskSpec, Training
 from benchbench.errors import ModelError
-from benchbench.models.architecture import read_model
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example
 from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
@@ -28,7 +28,7 @@ def registry() -> Registry:
 
 
 def needs(model: Path, method: Method, shape: Shape = SMALL, **train: Any) -> Estimate:
-    found = estimate(model, method, replace(TRAIN, **train), shape, "float32")
+    found = estimate(BaseModel(model), method, replace(TRAIN, **train), shape, "float32")
     assert not found.reason
     return found
 
@@ -46,7 +46,7 @@ def test_what_is_trained_is_counted_exactly(
         steps=1, parts=1, weight_decay=0.0, max_grad_norm=1.0, batches=lambda: iter(())
     )
     for folder in (tiny_model, untied_model):
-        real = method.adapt(read_model(folder, torch.float32), training)
+        real = method.adapt(BaseModel(folder).load(torch.float32), training)
         counted = count_parameters(real)
         found = needs(folder, method)
         assert found.trained_parameters == counted.trainable_parameters
@@ -98,7 +98,7 @@ def test_activations_are_those_that_autograd_keeps(registry: Registry, tiny_mode
     """What a real step keeps for its backward pass is in the estimate, and it is most of it."""
     import torch
 
-    model = read_model(tiny_model, torch.float32).train()
+    model = BaseModel(tiny_model).load(torch.float32).train()
     owned = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
     kept: dict[int, Any] = {}
 
@@ -137,7 +137,7 @@ def test_arithmetic_in_bfloat16_halves_some_activations(
     registry: Registry, tiny_model: Path
 ) -> None:
     full, shape = registry.method(MethodSpec(name="full")), Shape(rows=4, tokens=64)
-    mixed = estimate(tiny_model, full, TRAIN, shape, "bfloat16")
+    mixed = estimate(BaseModel(tiny_model), full, TRAIN, shape, "bfloat16")
     assert (mixed.reason, mixed.gradients) == ("", needs(tiny_model, full).gradients)
     assert mixed.total is not None
 
@@ -192,7 +192,7 @@ def test_what_depends_on_data_or_weights_is_unknown_and_says_why(
 
     reasons = {}
     for method in (Curious(), Weighs(), Steps(), Wrong()):
-        found = estimate(tiny_model, method, TRAIN, SMALL, "float32")
+        found = estimate(BaseModel(tiny_model), method, TRAIN, SMALL, "float32")
         assert found.total is None
         reasons[method.name] = found.reason
     assert reasons == {
@@ -201,13 +201,13 @@ def test_what_depends_on_data_or_weights_is_unknown_and_says_why(
         "steps": "steps looks at the values of weights or data",
         "wrong": "KeyError: 'no_such_layer'",
     }
-    known = estimate(tiny_model, Steps(), TRAIN, SMALL, "float32")
+    known = estimate(BaseModel(tiny_model), Steps(), TRAIN, SMALL, "float32")
     assert known.gradients == needs(tiny_model, Toy()).gradients and known.states is None
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        estimate(tmp_path, Toy(), TRAIN, SMALL, "float32")
+        estimate(BaseModel(tmp_path), Toy(), TRAIN, SMALL, "float32")
 
 
 def test_the_largest_part_is_found() -> None:

@@ -12,7 +12,7 @@ from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, Train
 from benchbench.checkpoints import modules
 from benchbench.checkpoints.learned import read_learned
 from benchbench.checkpoints.parity import TOLERANCE, Reference, largest_difference
-from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from benchbench.models.logprobs import token_logprobs
 from benchbench.models.prompt import Example
 from benchbench.registry.registry import Registry
@@ -154,7 +154,7 @@ def of_learned(job: TrainJob, prompts: list[list[int]]) -> list[list[float]]:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32).eval()
-    learned = read_learned(job.checkpoint, Architecture.of(job.model))
+    learned = read_learned(job.checkpoint, BaseModel(job.model).architecture)
     return token_logprobs(
         model, prompts, lambda ids: learned.before(model, ids, torch.ones_like(ids))
     )

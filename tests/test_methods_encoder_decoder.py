@@ -10,7 +10,8 @@ from benchbench import MethodSpec, Training, Unsuited
 from benchbench.checkpoints import parity
 from benchbench.checkpoints.learned import Prefix, SoftPrompt, of_peft
 from benchbench.models import logprobs
-from benchbench.models.architecture import language_model, read_model
+from benchbench.models.architecture import language_model
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example
 from benchbench.registry.registry import Registry
 from benchbench.train.batches import paired
@@ -45,7 +46,7 @@ def training(device: Any = "cpu") -> Training:
 def adapted(folder: Path, name: str, **given: Any) -> Any:
     spec = REGISTRY.resolve_method(MethodSpec(name=name, params=given), 1.0)
     torch.manual_seed(0)
-    return REGISTRY.method(spec).adapt(read_model(folder, torch.float32), training())
+    return REGISTRY.method(spec).adapt(BaseModel(folder).load(torch.float32), training())
 
 
 def trained(model: Any) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def test_what_is_trained_reaches_the_loss(name: str, tiny_t5: Path) -> None:
     after = logprobs.token_logprobs(model.eval(), PROMPTS)
     assert parity.largest_difference(before, after) > 0
     if REGISTRY.methods[name].identity and name not in ("galore", "apollo", "full"):
-        base = logprobs.token_logprobs(read_model(tiny_t5, torch.float32).eval(), PROMPTS)
+        base = logprobs.token_logprobs(BaseModel(tiny_t5).load(torch.float32).eval(), PROMPTS)
         assert parity.largest_difference(before, base) < 1e-4
 
 
@@ -105,7 +106,7 @@ def test_the_studys_adapters_are_not_after_cross_attention(tiny_t5: Path) -> Non
 
 
 def test_bitfit_adds_a_bias_to_every_linear_layer_but_the_head(tiny_t5: Path) -> None:
-    model = read_model(tiny_t5, torch.float32)
+    model = BaseModel(tiny_t5).load(torch.float32)
     head = model.get_output_embeddings()
     linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
     assert count(adapted(tiny_t5, "bitfit")) == sum(layer.out_features for layer in linear)

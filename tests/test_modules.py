@@ -8,7 +8,7 @@ import pytest
 from benchbench.checkpoints import modules
 from benchbench.checkpoints.modules import AddedModule
 from benchbench.models import layers
-from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from tests import checkpoints
 from tests.test_export import read
 
@@ -172,11 +172,11 @@ def test_stacks_of_different_depth_have_all_their_ends(tmp_path: Path) -> None:
     """T5 numbers the parts of a layer too: two in its encoder, three in its decoder."""
     import torch
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
     from tests.conftest import write_t5
 
     folder = write_t5(tmp_path / "model", num_layers=2, num_decoder_layers=3)
-    ends = list(layers.block_ends(read_model(folder, torch.float32)))
+    ends = list(layers.block_ends(BaseModel(folder).load(torch.float32)))
     assert [layer for layer, *_ in ends] == [
         *(f"encoder.block.{n}" for n in range(2)),
         *(f"decoder.block.{n}" for n in range(3)),
@@ -194,6 +194,6 @@ def test_a_model_without_such_blocks_is_one_sentence() -> None:
 
 
 def test_architectures_know_their_layers(tiny_model: Path) -> None:
-    base = Architecture.of(tiny_model)
+    base = BaseModel(tiny_model).architecture
     assert base.hidden == 64 and base.cache[0] == 2
     assert {"model.layers.0.mlp", "model.norm", *base.linear} <= base.layers

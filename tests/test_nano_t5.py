@@ -122,9 +122,9 @@ def test_weights_are_small_and_of_the_architecture_that_is_said(tokenizer):
 def test_model_answers_questions_that_it_was_not_trained_on(tokenizer):
     from random import Random
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
 
-    model = read_model(WEIGHTS, torch.float32).eval()
+    model = BaseModel(WEIGHTS).load(torch.float32).eval()
     assert f"{model.num_parameters() / 1e6:.1f} M" in register_models()[0].description
     right = 0
     for seed in range(60):
@@ -157,10 +157,10 @@ def test_the_circuit_copies_what_a_model_of_chance_does_not():
 def test_lent_words_are_near_where_they_are_near_for_nano(tokenizer):
     from transformers import AutoTokenizer
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
 
     model = pretrain.new_model(pretrain.options_of(["--out", "x"]), tokenizer)
-    lent = read_model(nano.WEIGHTS, torch.float32).get_input_embeddings().weight.detach()
+    lent = BaseModel(nano.WEIGHTS).load(torch.float32).get_input_embeddings().weight.detach()
     theirs = AutoTokenizer.from_pretrained(nano.WEIGHTS).get_vocab()
     own = tokenizer.get_vocab()
     tokens = sorted(own.keys() & theirs.keys())[200:500]

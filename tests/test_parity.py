@@ -82,9 +82,9 @@ def test_an_encoder_reads_one_half_and_the_other_is_scored(tiny_t5: Path) -> Non
     import torch
     from transformers import AutoTokenizer
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
 
-    model = read_model(tiny_t5, torch.float32).eval()
+    model = BaseModel(tiny_t5).load(torch.float32).eval()
     prompts = tokenize(AutoTokenizer.from_pretrained(tiny_t5))
     for tokens, row in zip(prompts, token_logprobs(model, prompts), strict=True):
         half = (len(tokens) + 1) // 2

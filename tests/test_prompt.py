@@ -8,6 +8,7 @@ from transformers import AutoTokenizer
 from benchbench import Generation, Message, Protocol, Sample
 from benchbench.contract.task import Fits
 from benchbench.errors import DataError, ModelError
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Renderer
 from tests.toy_tasks import Corpus, Ranked
 from tests.toys import Echo
@@ -30,7 +31,7 @@ def protocol(**changes: object) -> Protocol:
 
 @pytest.fixture(scope="module")
 def renderer(tiny_model: Path) -> Renderer:
-    return Renderer.of(tiny_model)
+    return Renderer.of(BaseModel(tiny_model))
 
 
 def text(renderer: Renderer, tokens: tuple[int, ...]) -> str:
@@ -109,7 +110,7 @@ def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path, tiny_model: Path) ->
     (tmp_path / "tokenizer.json").write_text("{")
     (tmp_path / "tokenizer_config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot be read"):
-        Renderer.of(tmp_path)
+        Renderer.of(BaseModel(tmp_path))
 
 
 USER, ANSWER = (Message(role="user", content="the cat"), Message(role="assistant", content="sat"))
@@ -273,4 +274,4 @@ def test_a_ranked_tasks_answers_are_learned_whole(renderer: Renderer) -> None:
 
 
 def test_some_of_a_models_positions_are_left_to_learned_prompts(tiny_model: Path) -> None:
-    assert Renderer.of(tiny_model).context == 512 - 512 // 16
+    assert Renderer.of(BaseModel(tiny_model)).context == 512 - 512 // 16

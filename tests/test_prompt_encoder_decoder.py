@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchbench import Generation, Message, Sample
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import READ, Renderer
 from tests.conftest import write_t5
 from tests.test_prompt import SAMPLE, TASK, Stemmed, protocol, text
@@ -14,7 +15,7 @@ from tests.toy_tasks import Corpus, Ranked
 
 @pytest.fixture(scope="module")
 def renderer(tiny_t5: Path) -> Renderer:
-    return Renderer.of(tiny_t5)
+    return Renderer.of(BaseModel(tiny_t5))
 
 
 def test_a_prompt_ends_in_the_end_of_sequence(renderer: Renderer) -> None:
@@ -27,7 +28,7 @@ def test_a_prompt_ends_in_the_end_of_sequence(renderer: Renderer) -> None:
 def test_a_tokenizer_that_ends_no_text_makes_no_difference(
     form: str, renderer: Renderer, tiny_model: Path
 ) -> None:
-    other = replace(renderer, tokenizer=Renderer.of(tiny_model).tokenizer)
+    other = replace(renderer, tokenizer=Renderer.of(BaseModel(tiny_model)).tokenizer)
     found = other.prompt(TASK, SAMPLE, protocol(form=form)).tokens
     assert found[-1] == 1 and found[1:] == renderer.prompt(TASK, SAMPLE, protocol(form=form)).tokens
 
@@ -67,7 +68,7 @@ def test_positions_that_a_model_has_are_heeded(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["max_position_embeddings"] = 64
     (folder / "config.json").write_text(json.dumps(config))
-    assert Renderer.of(folder).context == 64 - 64 // 16
+    assert Renderer.of(BaseModel(folder)).context == 64 - 64 // 16
 
 
 def test_a_completion_is_the_target_and_its_end(renderer: Renderer) -> None:

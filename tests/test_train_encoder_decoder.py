@@ -31,7 +31,7 @@ def test_a_batch_in_parts_is_the_same_batch(
 def test_the_loss_is_the_mean_over_the_answers_of_a_step(new_job: NewJob, tiny_t5: Path) -> None:
     import torch
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
     from benchbench.train.examples import plan, read_examples
 
     job = new_job("lora", LORA, model=tiny_t5, steps=1, gradient_accumulation=2)
@@ -39,7 +39,7 @@ def test_the_loss_is_the_mean_over_the_answers_of_a_step(new_job: NewJob, tiny_t
     assert job.examples and job.spec.train
     rows = read_examples(job.examples)
     (step,) = plan(rows.lengths, job.spec.train, job.spec.seed)
-    model = read_model(tiny_t5, torch.float32).eval()
+    model = BaseModel(tiny_t5).load(torch.float32).eval()
     total, count = 0.0, 0
     for index in (i for part in step for i in part):
         example = rows[index]
@@ -66,7 +66,7 @@ def test_the_study_s_methods_learn_and_what_is_kept_is_what_was_trained(
 ) -> None:
     import torch
 
-    from benchbench.models.architecture import read_model
+    from benchbench.models.base import BaseModel
 
     job = new_job(name, params, model=tiny_t5, epochs=4.0)
     outcome = done(job)
@@ -74,6 +74,6 @@ def test_the_study_s_methods_learn_and_what_is_kept_is_what_was_trained(
     assert sum(fallen[-4:]) < sum(fallen[:4])
     assert outcome.cost and outcome.cost.forgetting is not None
     reference = Reference.read(job.folder / "parity.json")
-    base = token_logprobs(read_model(tiny_t5, torch.float32).eval(), reference.prompts)
+    base = token_logprobs(BaseModel(tiny_t5).load(torch.float32).eval(), reference.prompts)
     assert largest_difference(base, reference.base) < 1e-5
     assert largest_difference(reference.base, reference.trained) > 1e-3

@@ -8,6 +8,7 @@ import pytest
 
 from benchbench import MethodSpec
 from benchbench.errors import BadParameter
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example, Renderer
 from benchbench.records.record import PluginOrigin
 from benchbench.run.march import run
@@ -82,7 +83,7 @@ def test_the_author_s_answers_are_filled_with_padding_that_is_learned(
     grid = replace(request_.grid, train={"profile": "author-compat"})
     world.march(replace(request_, grid=grid), tiny_model)
     (file,) = (request_.store.folder / EXAMPLES).iterdir()
-    padding = Renderer.of(tiny_model).tokenizer.pad_token_id or 0
+    padding = Renderer.of(BaseModel(tiny_model)).tokenizer.pad_token_id or 0
     longest = toys.Echo.protocols["say"].generation.max_tokens
     examples = list(read_examples(file))
     assert {len(example.completion) for example in examples} == {longest}

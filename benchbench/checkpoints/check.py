@@ -10,19 +10,21 @@ from benchbench.checkpoints.lora import check_adapter
 from benchbench.checkpoints.weights import check_weights
 from benchbench.errors import CheckpointError, brief
 from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
 from benchbench.models.files import read_finite, refuse_others
 from benchbench.records.record import Checkpoint
 
 
-def check_checkpoint(checkpoint: Checkpoint, base: Architecture, model: Path) -> None:
-    """Raise CheckpointError unless a checkpoint is whole, finite, and of the base in ``model``."""
+def check_checkpoint(checkpoint: Checkpoint, model: BaseModel) -> None:
+    """Raise CheckpointError unless a checkpoint is whole, finite, and of a base model."""
+    base = model.architecture
     checks: dict[str, Callable[[Path], object]] = {
         "base": lambda folder: None,
         "lora": lambda folder: check_adapter(folder, base),
         "soft_prompt": lambda folder: read_learned(folder, base),
         "prefix": lambda folder: read_learned(folder, base),
         "modules": lambda folder: check_modules(folder, base),
-        "weights": lambda folder: check_weights(folder, base, model),
+        "weights": lambda folder: check_weights(folder, model),
         "transformers": check_peft,
     }
     if checkpoint.route not in checks:

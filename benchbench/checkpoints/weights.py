@@ -6,15 +6,18 @@ with a warning at most, and then serves a mixture of two models.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchbench.errors import CheckpointError, ModelError
 from benchbench.models.architecture import Architecture, differences, read_config
+from benchbench.models.base import BaseModel
 from benchbench.models.files import Shape, open_tensors, read_finite, refuse_others, weight_files
 from benchbench.records.record import Checkpoint
 
 
-def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
+def check_weights(folder: Path, model: BaseModel) -> None:
     """Raise CheckpointError unless the folder holds finite weights of the base architecture."""
+    base = model.architecture
     refuse_others(folder)
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
@@ -24,15 +27,15 @@ def check_weights(folder: Path, base: Architecture, base_folder: Path) -> None:
     if unlike := differences(read_config(folder, CheckpointError), base):
         raise CheckpointError(
             f"{str(folder)!r} is of another base model: its config.json says "
-            f"{', '.join(unlike[:3])}, unlike {base_folder.name!r}; weights are served beside the "
+            f"{', '.join(unlike[:3])}, unlike {model.folder.name!r}; weights are served beside the "
             "base model they were trained from."
         )
     files = weight_files(folder, CheckpointError)
     found = {name: shape for path in files for name, shape in read_finite(path).items()}
-    _compare(folder, found, _stored(base_folder, base), base)
+    _compare(folder, found, _stored(model.folder, base), base)
 
 
-def base_for(checkpoint: Checkpoint, base: Path, scratch: Path) -> Path:
+def base_for(checkpoint: Checkpoint, base: BaseModel, scratch: Path) -> BaseModel:
     """Return the model to open an engine with for a checkpoint: the base, or an untied copy.
 
     The copy is made in ``scratch`` once, for a checkpoint with a head of its own where the base
@@ -40,35 +43,32 @@ def base_for(checkpoint: Checkpoint, base: Path, scratch: Path) -> Path:
     """
     if checkpoint.route != "weights" or not has_own_head(checkpoint.folder, base):
         return base
-    copy = scratch / base.name
+    copy = scratch / base.folder.name
     if not copy.exists():
         write_untied(base, copy)
-    return copy
+    return BaseModel(copy)
 
 
-def has_own_head(folder: Path, base: Path) -> bool:
+def has_own_head(folder: Path, base: BaseModel) -> bool:
     """Tell whether a folder's weights have a head of their own where the base model has not."""
-    return _is_tied(base) and not _is_tied(folder)
+    return _is_tied(base.config) and not _is_tied(read_config(folder, CheckpointError))
 
 
-def write_untied(base: Path, folder: Path) -> None:
+def write_untied(base: BaseModel, folder: Path) -> None:
     """Copy a base model, with the head as weights of its own: an engine opened with tied weights
     would leave a checkpoint's own head out."""
     from torch.nn import Parameter
 
-    from benchbench.models.architecture import read_model
-
     weights = shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json", "*.bin")
-    shutil.copytree(base, folder, ignore=weights)
-    model = read_model(base, "auto")
+    shutil.copytree(base.folder, folder, ignore=weights)
+    model = base.load("auto")
     head = model.get_output_embeddings()
     head.weight = Parameter(head.weight.detach().clone())
     model.config.get_text_config().tie_word_embeddings = False
     model.save_pretrained(folder)
 
 
-def _is_tied(folder: Path) -> bool:
-    config = read_config(folder, CheckpointError)
+def _is_tied(config: Any) -> bool:
     return bool(config.get_text_config().tie_word_embeddings)
 
 

@@ -15,11 +15,9 @@ def choose_engine(name: str, model: FoundModel) -> tuple[str, str]:
     """
     import importlib.util
 
-    from benchbench.models.architecture import is_encoder_decoder
-
     if name not in (*ENGINES, "auto"):
         raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
-    if name != "transformers" and is_encoder_decoder(model.folder):
+    if name != "transformers" and model.encoder_decoder:
         if name == "vllm":
             raise BadParameter(
                 f"{model.spec.name!r} is an encoder-decoder model, which vllm does not serve; "

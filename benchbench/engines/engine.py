@@ -2,11 +2,11 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from benchbench.contract.task import Generation
 from benchbench.errors import CheckpointOverflow, EngineError, MissingExtra
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
 
@@ -59,8 +59,7 @@ class Completion:
 class EngineSettings:
     """How to open an engine."""
 
-    model: Path
-    """Folder of the base model."""
+    model: BaseModel
     precision: Precision
     max_tokens: int
     """Longest prompt and completion together; at most the model's context."""

@@ -9,6 +9,7 @@ from typing import Any
 from benchbench.contract.task import Generation
 from benchbench.engines.engine import Completion
 from benchbench.errors import ModelError
+from benchbench.models.base import BaseModel
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,9 @@ class Decoder:
     generation_config.json adds (a chat model's end of turn). Nothing else of that file counts."""
 
     @classmethod
-    def of(cls, model: Path) -> "Decoder":
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-        return cls(tokenizer, tuple(sorted({tokenizer.eos_token_id, *_more_ends(model)} - {None})))
+    def of(cls, model: BaseModel) -> "Decoder":
+        ends = {model.tokenizer.eos_token_id, *_more_ends(model.folder)} - {None}
+        return cls(model.tokenizer, tuple(sorted(ends)))
 
     def completion(
         self, request: str, rows: Iterable[Sequence[int]], generation: Generation
@@ -61,8 +60,8 @@ def first_stop(text: str, stops: Iterable[str]) -> int | None:
     return min(found)[1] if found else None
 
 
-def _more_ends(model: Path) -> list[Any]:
-    path = model / "generation_config.json"
+def _more_ends(folder: Path) -> list[Any]:
+    path = folder / "generation_config.json"
     if not path.exists():
         return []
     try:

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from benchbench.contract.task import Task
 from benchbench.engines.engine import Request, engine_for
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.plan import Plan
 from benchbench.plan.samples import TaskSplit
@@ -27,8 +27,7 @@ class Job:
     """One checkpoint to score on one task."""
 
     run: RunRecord
-    model: Path
-    """Folder of the base model."""
+    model: BaseModel
     checkpoint: Checkpoint
     split: TaskSplit
     prompts: Sequence[Prompt]
@@ -86,14 +85,14 @@ def jobs_of(
     missing: Sequence[Wanted], checkpoints: Mapping[str, Checkpoint], plan: Plan
 ) -> list[Job]:
     """Return the jobs of what is wanted and has a checkpoint; prompts are rendered once a task."""
-    renderer = Renderer.of(plan.model.folder)
+    renderer = Renderer.of(plan.model)
     servable = [wanted for wanted in missing if wanted[0].run_id in checkpoints]
     splits = {canonical(split.spec): split for _, split, _ in servable}
     prompts = {key: render(split, renderer) for key, split in splits.items()}
     return [
         Job(
             run=record,
-            model=plan.model.folder,
+            model=plan.model,
             checkpoint=checkpoints[record.run_id],
             split=split,
             prompts=prompts[canonical(split.spec)],

@@ -16,6 +16,7 @@ from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.evaluate.jobs import Job, Refused
 from benchbench.evaluate.results import evaluate
 from benchbench.machine import reset_peak
+from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint, EngineSpec, Parity, TaskResult
 from benchbench.records.store import Store
 from benchbench.reporter import Reporter, Update
@@ -42,7 +43,7 @@ def serve(
     """
     results: list[TaskResult] = []
     refused: Refused = {}
-    groups: dict[Path, list[Job]] = {}
+    groups: dict[BaseModel, list[Job]] = {}
     with TemporaryDirectory(prefix="benchbench-") as scratch:
         for job in jobs:
             try:
@@ -104,7 +105,7 @@ def _left(jobs: Sequence[Job], refused: Refused, found: Sequence[TaskResult]) ->
     ]
 
 
-def _settings(model: Path, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
+def _settings(model: BaseModel, jobs: Sequence[Job], engine: EngineSpec) -> EngineSettings:
     longest = max(job.longest for job in jobs)
     return EngineSettings(model=model, precision=engine.dtype, max_tokens=max(longest, 128))
 

@@ -51,14 +51,10 @@ class Architecture:
     """Whether an encoder reads the prompt, and a decoder writes."""
 
     @classmethod
-    def of(cls, folder: Path) -> "Architecture":
-        """Read a model's folder; ModelError where it cannot be understood."""
-        import torch
-
-        config = read_config(folder, ModelError)
+    def of(cls, folder: Path, config: Any) -> "Architecture":
+        """Understand a model by its configuration; ModelError where it cannot be built."""
         try:
-            with torch.device("meta"):
-                model = language_model(config).from_config(config)
+            model = empty(config)
         except Exception as error:
             raise ModelError(
                 f"{folder.name!r} holds {_class_name(config)!r}, which transformers cannot build "
@@ -116,6 +112,14 @@ def language_model(config: Any) -> Any:
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
+def empty(config: Any, **options: Any) -> Any:
+    """Return the language model of a configuration without contents, on torch's meta device."""
+    import torch
+
+    with torch.device("meta"):
+        return language_model(config).from_config(config, **options)
+
+
 def differences(config: Any, base: Architecture) -> list[str]:
     """Return what differs between a configuration and the base model's, as ``key=value``."""
     own = _essence(config)
@@ -161,22 +165,3 @@ def _cache(text: Any) -> tuple[int, int, int]:
     size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     layers = getattr(text, "num_decoder_layers", None) or text.num_hidden_layers
     return int(layers), int(heads), int(size)
-
-
-def read_model(folder: Path, dtype: Any) -> Any:
-    """Return the transformers model of a folder, in a torch dtype (or "auto": as stored)."""
-    config = read_config(folder, ModelError)
-    model: Any = language_model(config).from_pretrained(
-        folder, dtype=dtype, local_files_only=True, use_safetensors=True
-    )
-    if config.is_encoder_decoder:
-        # transformers 5 calls every T5 tied, also those whose files hold a head of their own; then
-        # it must not be tied when weights are given to it later.
-        head = model.get_output_embeddings().weight
-        model.config.tie_word_embeddings = head is model.get_input_embeddings().weight
-    return model
-
-
-def is_encoder_decoder(folder: Path) -> bool:
-    """Tell whether the model of a folder has an encoder that reads prompts."""
-    return bool(read_config(folder, ModelError).is_encoder_decoder)

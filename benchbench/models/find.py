@@ -14,6 +14,7 @@ from typing import Any
 from benchbench.contract.model import Model
 from benchbench.errors import MissingExtra, ModelError, brief
 from benchbench.hub import HUB_ID, quiet, unreachable
+from benchbench.models.base import BaseModel
 from benchbench.records.record import hash_files
 from benchbench.specs import ModelSpec
 
@@ -36,11 +37,10 @@ FETCHED = ("config.json", "generation_config.json", "chat_template.jinja", *WEIG
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundModel:
-    """A base model at its place on this machine."""
+class FoundModel(BaseModel):
+    """A base model that was asked for, pinned."""
 
     spec: ModelSpec
-    folder: Path
     learning_rate_factor: float = 1.0
 
 

@@ -4,17 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchbench.contract.task import Fits, Form, Message, Protocol, Sample, Task
 from benchbench.errors import BenchbenchError, DataError, ModelError, described
+from benchbench.models.base import BaseModel
 
 RENDERING = 1
 """Raise it whenever the same messages would become other tokens."""
 
-VERY_LONG = 10**9
 LEARNED = 16
 """One position in so many is left to what a checkpoint may have learned before a prompt, so that
 all methods are given the same prompts."""
@@ -75,30 +74,17 @@ class Renderer:
     whole context, and the prompt ends in the end-of-sequence token as in pretraining."""
 
     @classmethod
-    def of(cls, model: Path) -> "Renderer":
-        """Read tokenizer and context length from a model's folder."""
-        from transformers import AutoConfig, AutoTokenizer
-
-        try:
-            config = AutoConfig.from_pretrained(model, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-        except Exception as error:  # broken files fail in as many ways as there are formats
-            text = " ".join(str(error).split())[:200]
+    def of(cls, model: BaseModel) -> "Renderer":
+        """Render for a model; ModelError where nothing of its could end a completion."""
+        if model.tokenizer.eos_token_id is None:
             raise ModelError(
-                f"the tokenizer of {model.name!r} cannot be read ({type(error).__name__}: {text}); "
-                "fetch or save the model again."
-            ) from error
-        if tokenizer.eos_token_id is None:
-            raise ModelError(
-                f"the tokenizer of {model.name!r} has no end-of-sequence token, so completions "
-                "could not end; set eos_token in its tokenizer_config.json."
+                f"the tokenizer of {model.folder.name!r} has no end-of-sequence token, so "
+                "completions could not end; set eos_token in its tokenizer_config.json."
             )
-        tokenizer.model_max_length = VERY_LONG  # it would warn of what is cut here
-        apart = bool(config.is_encoder_decoder)
-        positions = getattr(config, "max_position_embeddings", None)
-        if apart and positions is None:
-            return cls(tokenizer, READ, apart)
-        return cls(tokenizer, room(positions or 2048), apart)
+        positions = getattr(model.config, "max_position_embeddings", None)
+        unlimited = READ if model.encoder_decoder else room(2048)
+        context = room(positions) if positions else unlimited
+        return cls(model.tokenizer, context, model.encoder_decoder)
 
     @property
     def longest(self) -> int:

@@ -32,7 +32,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
         check_judge(request.judge, [split.task for split in plan.tests], registry.models)
     name, _ = choose_engine(request.engine, plan.model)
     engine = engine_spec(name, precision())
-    renderer = Renderer.of(plan.model.folder)
+    renderer = Renderer.of(plan.model)
     prompts = {
         canonical(split.spec): [*render(split, renderer), *further_turns(split, renderer)]
         for split in plan.tests

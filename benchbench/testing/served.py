@@ -39,7 +39,7 @@ def serve(name: str, job: TrainJob, outcome: RunRecord) -> Served:
         folder=job.checkpoint,
     )
     reference = Reference.read(job.folder / "parity.json")
-    model = base_for(checkpoint, job.model, job.folder)
+    model = base_for(checkpoint, job.base, job.folder)
     settings = EngineSettings(
         model=model, precision="float32", max_tokens=MOST_TOKENS + GREEDY.max_tokens
     )

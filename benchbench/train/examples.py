@@ -173,7 +173,7 @@ def tokenised(plan: Plan, training: TrainingSet, folder: Path, reporter: Reporte
         return path
     for part in path.parent.glob("*.part"):  # of a command that was killed
         part.unlink()
-    examples = _examples(training, Renderer.of(plan.model.folder), filled, reporter)
+    examples = _examples(training, Renderer.of(plan.model), filled, reporter)
     write_examples(path, examples)
     kept = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
     for old in kept[KEPT:]:

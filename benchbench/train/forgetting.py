@@ -5,12 +5,12 @@ the project need no download and are the same for everybody.
 """
 
 from itertools import chain
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from benchbench import machine
 from benchbench.models import logprobs
+from benchbench.models.base import BaseModel
 from benchbench.specs import Precision
 
 TEXTS = (
@@ -37,17 +37,15 @@ TEXTS = (
 """Fixed for ever: other texts would make old and new numbers incomparable."""
 
 
-def loss(folder: Path, model: Any, precision: Precision) -> float:
+def loss(base: BaseModel, model: Any, precision: Precision) -> float:
     """Return the mean loss of the texts' tokens, in nats; the texts are read one at a time.
 
-    ``folder`` is the base model's, whose tokenizer cuts them.
+    The base model's tokenizer cuts them.
     """
     import torch
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     longest = getattr(model.config, "max_position_embeddings", None) or 512
-    prompts = [tokenizer(text)["input_ids"][: longest // 2] for text in TEXTS]
+    prompts = [base.tokenizer(text)["input_ids"][: longest // 2] for text in TEXTS]
     model.eval()
     with torch.autocast(machine.device(), torch.bfloat16, enabled=precision == "bfloat16"):
         rows = logprobs.token_logprobs(model, prompts)

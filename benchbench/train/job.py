@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from benchbench import files, machine
+from benchbench.models.base import BaseModel
 from benchbench.records.record import PluginOrigin, RunRecord, Status, now
 from benchbench.specs import Role, RunSpec, adapter_of
 
@@ -43,6 +45,11 @@ class TrainJob:
     """Whether they share the weights too, and not only where one device is too small for them."""
     trackers: tuple[str, ...] = ()
     """What transformers' Trainer reports to beside ``train.jsonl``, such as ``tensorboard``."""
+
+    @cached_property
+    def base(self) -> BaseModel:
+        """The base model; what is read of it is read once in a process."""
+        return BaseModel(self.model)
 
     @property
     def work(self) -> Path:

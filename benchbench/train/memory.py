@@ -17,13 +17,13 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from benchbench import machine
 from benchbench.contract.method import Method, Training
-from benchbench.errors import BenchbenchError, ModelError
-from benchbench.models.architecture import is_encoder_decoder, language_model, read_config
+from benchbench.errors import BenchbenchError
+from benchbench.models.architecture import empty
+from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example, Renderer
 from benchbench.plan.plan import Plan
 from benchbench.specs import Precision, TrainSpec, canonical
@@ -82,12 +82,12 @@ def estimate_all(whole: Plan) -> dict[str, Estimate]:
         spec, method = run.spec, run.method
         if spec.train is None or not examples:
             continue
-        paired = is_encoder_decoder(whole.model.folder)
+        paired = whole.model.encoder_decoder
         packed = spec.train.packing and method.packable and not paired
         shape = largest(examples, spec.train, spec.seed, packed=packed, paired=paired)
         key = canonical(spec.method), shape
         if key not in known:
-            known[key] = estimate(whole.model.folder, method, spec.train, shape, spec.precision)
+            known[key] = estimate(whole.model, method, spec.train, shape, spec.precision)
         found[run.id] = known[key]
     return found
 
@@ -96,7 +96,7 @@ def _examples(whole: Plan) -> list[Example]:
     """Render training samples, not more than it takes to know their lengths."""
     if whole.training is None:
         return []
-    samples, renderer = whole.training.samples, Renderer.of(whole.model.folder)
+    samples, renderer = whole.training.samples, Renderer.of(whole.model)
     filled = any(r.spec.train and learns_padding(r.spec.train) for r in whole.runs)
     found = []
     for split, sample in samples[:: math.ceil(len(samples) / LOOKED_AT)]:
@@ -127,16 +127,16 @@ def largest(
 
 
 def estimate(
-    model: Path, method: Method, train: TrainSpec, shape: Shape, precision: Precision
+    base: BaseModel, method: Method, train: TrainSpec, shape: Shape, precision: Precision
 ) -> Estimate:
-    """Estimate what it takes to train a method on the model of a folder.
+    """Estimate what it takes to train a method on a base model.
 
-    ``model`` needs a config.json and no weights. What depends on the values of weights or data,
+    Its folder needs a config.json and no weights. What depends on the values of weights or data,
     as some methods' beginnings do, is unknown.
     """
     found = Estimate(shape=shape)
     try:
-        for further in _steps(model, method, train, shape, precision):
+        for further in _steps(base, method, train, shape, precision):
             found = further
     except BenchbenchError:
         raise
@@ -146,7 +146,7 @@ def estimate(
 
 
 def _steps(
-    folder: Path, method: Method, train: TrainSpec, shape: Shape, precision: Precision
+    base: BaseModel, method: Method, train: TrainSpec, shape: Shape, precision: Precision
 ) -> Iterator[Estimate]:
     """Yield what is known after each step of the way."""
     import torch
@@ -155,9 +155,8 @@ def _steps(
     training = _training(method, train)
     ledger = _ledger()
     with _quiet():
+        model = empty(base.config, dtype=torch.float32)
         with torch.device("meta"):
-            config = read_config(folder, ModelError)
-            model = language_model(config).from_config(config, dtype=torch.float32)
             model = method.adapt(model, training)
         # PEFT keeps a learned prompt's positions, on "meta", in neither parameters nor buffers.
         with FakeTensorMode(allow_non_fake_inputs=True), ledger:

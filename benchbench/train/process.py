@@ -21,7 +21,6 @@ from benchbench.checkpoints.export import Exporter
 from benchbench.checkpoints.parity import Reference
 from benchbench.contract.method import Method
 from benchbench.errors import BenchbenchError, PluginError, Unsuited
-from benchbench.models.architecture import Architecture
 from benchbench.records.record import RunRecord, Status
 from benchbench.registry.registry import Registry
 from benchbench.train import forgetting, group, resume, trainer
@@ -97,7 +96,7 @@ def _trained(
     # From the model as it came: some methods change the base weights, or start elsewhere.
     base = trainer.logprobs(model, prompts, precision)
     report(Progress(phase="preparing"))
-    remembered = forgetting.loss(job.model, model, precision)
+    remembered = forgetting.loss(job.base, model, precision)
     fitted = trainer.fit(job, method, model, report, validation)
     group.leave()
     if group.rank():
@@ -106,11 +105,11 @@ def _trained(
     report(Progress(phase="exporting", step=cost.steps, steps=cost.steps, loss=cost.final_loss))
     trained = trainer.logprobs(fitted.model, prompts, precision)
     Reference(prompts=prompts, base=base, trained=trained).write(job.reference)
-    forgotten = forgetting.loss(job.model, fitted.model, precision) - remembered
+    forgotten = forgetting.loss(job.base, fitted.model, precision) - remembered
     cost = replace(cost, forgetting=forgotten)
     exporter = Exporter(
         read_base=lambda: trainer.load(job)[0],
-        architecture=Architecture.of(job.model),
+        architecture=job.base.architecture,
         prompts=prompts,
         precision=precision,
     )

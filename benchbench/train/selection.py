@@ -51,12 +51,12 @@ class Validation:
             raise DataError(
                 f"the validation samples of {spec.name!r} changed while the command ran; run again."
             )
-        renderer = Renderer.of(job.model)
+        renderer = Renderer.of(job.base)
         prompts = [renderer.prompt(split.task, each, split.protocol) for each in split.samples]
         return cls(
             split=split,
             prompts=prompts,
-            decoder=Decoder.of(job.model),
+            decoder=Decoder.of(job.base),
             precision=job.spec.precision,
         )
 

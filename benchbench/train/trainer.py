@@ -15,7 +15,6 @@ from typing import Any
 from benchbench import machine
 from benchbench.checkpoints import parity
 from benchbench.contract.method import Method, Training
-from benchbench.models.architecture import read_model
 from benchbench.models.logprobs import token_logprobs
 from benchbench.records.record import Cost, Instability, Selection
 from benchbench.specs import Precision, TrainSpec
@@ -45,13 +44,11 @@ class Fitted:
 def load(job: TrainJob) -> tuple[Any, list[list[int]]]:
     """Return the base model in float32 on the device, and the parity gate's prompts."""
     import torch
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(job.model, local_files_only=True)
-    model = read_model(job.model, torch.float32)
+    model = job.base.load(torch.float32)
     # PEFT writes it into every adapter: the model's name, and not a folder of this machine.
     model.name_or_path = job.spec.model.name
-    return model.to(machine.device()), parity.tokenize(tokenizer)
+    return model.to(machine.device()), parity.tokenize(job.base.tokenizer)
 
 
 def logprobs(model: Any, prompts: list[list[int]], precision: Precision) -> list[list[float]]:

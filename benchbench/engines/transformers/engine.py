@@ -18,7 +18,6 @@ from benchbench.engines.engine import (
 from benchbench.engines.text import Decoder
 from benchbench.engines.transformers import generation
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
-from benchbench.models.architecture import Architecture, read_model
 from benchbench.models.files import weight_files
 from benchbench.records.record import Checkpoint, EngineSpec
 
@@ -34,7 +33,7 @@ class TransformersEngine:
         quiet.disable_progress_bar()  # of loading weights; the command has bars of its own
         self.spec: EngineSpec = engine_spec("transformers", settings.precision)
         self._settings = settings
-        self._base = Architecture.of(settings.model)
+        self._base = settings.model.architecture
         self._dtype = getattr(torch, settings.precision)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._decoder = Decoder.of(settings.model)
@@ -51,7 +50,7 @@ class TransformersEngine:
                 self._return_to_base()  # its files may be others now
             # A refused checkpoint must not be answered by the one before it.
             self._checkpoints.pop(checkpoint.run_id, None)
-            check_checkpoint(checkpoint, self._base, self._settings.model)
+            check_checkpoint(checkpoint, self._settings.model)
             if checkpoint.route in ("soft_prompt", "prefix"):
                 learned = read_learned(checkpoint.folder, self._base)
                 check_length(checkpoint, learned, self._settings.max_tokens, self._base)
@@ -140,8 +139,7 @@ class TransformersEngine:
         self._live = None
 
     def _read_model(self) -> Any:
-        model = read_model(self._settings.model, self._dtype)
-        return model.to(machine.device()).eval()
+        return self._settings.model.load(self._dtype).to(machine.device()).eval()
 
     def _read_weights(self, checkpoint: Checkpoint) -> None:
         from safetensors.torch import load_file

@@ -29,7 +29,6 @@ from benchbench.engines.vllm.exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm.live import IN_THE_MODEL, Live
 from benchbench.engines.vllm.room import Room, allowed_rank
 from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
-from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint, EngineSpec
 
 SLOTS = 8
@@ -51,7 +50,7 @@ class VllmEngine:
     def __init__(self, settings: EngineSettings, checkpoints: Sequence[Checkpoint]) -> None:
         self.spec: EngineSpec = engine_spec("vllm", settings.precision)
         self._settings = settings
-        self._base = Architecture.of(settings.model)
+        self._base = settings.model.architecture
         self._decoder = Decoder.of(settings.model)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._learned: dict[str, Learned] = {}
@@ -62,7 +61,7 @@ class VllmEngine:
         """Check checkpoints, first by our own rules, then by what vLLM has a place for."""
         for checkpoint in checkpoints:
             self._forget(checkpoint.run_id)
-            check_checkpoint(checkpoint, self._base, self._settings.model)
+            check_checkpoint(checkpoint, self._settings.model)
             match checkpoint.route:
                 case "lora":
                     self._add_adapter(checkpoint)
@@ -129,7 +128,7 @@ class VllmEngine:
 
     def _open(self) -> Live:
         options: dict[str, Any] = {
-            "model": str(self._settings.model),
+            "model": str(self._settings.model.folder),
             "dtype": self._settings.precision,
             "max_model_len": self._settings.max_tokens + self._room.learned_tokens,
             "seed": 0,
@@ -152,7 +151,7 @@ class VllmEngine:
             }
         try:
             vllm = Vllm(options, added=self._room.added, prefix_tokens=self._room.prefix_tokens)
-            return Live(vllm, self._settings.model)
+            return Live(vllm, self._settings.model.folder)
         except BenchbenchError:
             raise
         except Exception as error:
