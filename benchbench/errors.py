@@ -8,6 +8,7 @@ BenchbenchError         the command line prints it without a traceback and exits
 ├── ModelError          a base model could not be found or read
 ├── DataError           a data set is missing or malformed (file and key are named)
 ├── CheckpointError     a checkpoint must not be served: corrupt, changed, or of another base model
+│   ├── CheckpointUnserved  it is whole, and of a kind that only another engine serves
 │   └── CheckpointOverflow  its weights are finite, but what they compute is not
 ├── StoreError          the output folder is locked, unwritable, or holds a broken record
 ├── BoardError          a board.toml is wrong (file and key are named)
@@ -71,6 +72,10 @@ class DataError(BenchbenchError):
 
 class CheckpointError(BenchbenchError):
     """A checkpoint must not be served: corrupt, changed, or of another base model."""
+
+
+class CheckpointUnserved(CheckpointError):
+    """A checkpoint is whole, and of a kind that only another engine serves."""
 
 
 class CheckpointOverflow(CheckpointError):

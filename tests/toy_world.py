@@ -10,7 +10,9 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.checkpoints.parity import Reference
+from benchbench.engines.choice import ENGINES
 from benchbench.engines.engine import Request
+from benchbench.engines.vllm import VLLM
 from benchbench.errors import CheckpointOverflow, TrainingStopped
 from benchbench.evaluate.jobs import Job
 from benchbench.evaluate.serving import Served, serve
@@ -22,7 +24,7 @@ from benchbench.run.march import run
 from benchbench.run.request import Report, RunRequest
 from benchbench.train.job import TrainJob
 from tests import toys
-from tests.toys import ENGINE, ToyEngine
+from tests.toys import ENGINE, ToyEngine, ToyKind
 
 LOGS = {"base": [[-1.0, -2.0]], "trained": [[-0.5, -1.5]]}
 
@@ -107,9 +109,14 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    for module in ("march", "preview"):
-        monkeypatch.setattr(f"benchbench.run.{module}.choose_engine", lambda *_: ("toy", "a toy"))
-        monkeypatch.setattr(f"benchbench.run.{module}.engine_spec", lambda *_: ENGINE)
+    toy = ToyKind(
+        name=ENGINE.name,
+        distributions=(),
+        extra="",
+        routes=VLLM.routes,
+        open=lambda settings, checkpoints: found.open_engine(ENGINE.name, settings, checkpoints),
+    )
+    monkeypatch.setattr("benchbench.engines.choice.ENGINES", (toy, *ENGINES))
     return found
 
 

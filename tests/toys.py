@@ -24,6 +24,7 @@ from benchbench import (
 )
 from benchbench.contract import hookspecs
 from benchbench.engines.engine import Completion, Request
+from benchbench.engines.kind import EngineKind
 from benchbench.errors import CheckpointError
 from benchbench.records.record import (
     Artefact,
@@ -107,6 +108,16 @@ class Part(Method):
 
     def adapt(self, model: Any, training: Any) -> Any:
         return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyKind(EngineKind):
+    """An engine that is there without being installed."""
+
+    is_installed = True
+
+    def spec(self, precision: str) -> EngineSpec:
+        return ENGINE
 
 
 class Toys:

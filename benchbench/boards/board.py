@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 from benchbench.boards.comparable import key
 from benchbench.contract.mix import SUFFIX
+from benchbench.engines.choice import engine_names
 from benchbench.errors import BoardError
 from benchbench.plan.plan import Grid, make_plan
 from benchbench.records.record import TaskResult
@@ -25,7 +26,7 @@ class BoardFile:
     method: Annotated[tuple[Mapping[str, Any], ...], "one [[method]] table for each entry"]
     train: Annotated[Mapping[str, Any], "a [train] table"] = field(default_factory=dict)
     train_on: Annotated[str, "a task or a mix, such as super-ni"] = ""
-    engine: Annotated[str, "vllm or transformers"]
+    engine: Annotated[str, " or ".join(engine_names())]
 
 
 @dataclass(frozen=True, kw_only=True)

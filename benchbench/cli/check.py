@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchbench import files
-from benchbench.cli.options import Json, NoPlugin, Plugin, absolute, load_registry
+from benchbench.cli.options import ENGINES, Json, NoPlugin, Plugin, absolute, load_registry
 from benchbench.errors import BadParameter, UnknownName
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(
         ),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="vllm, transformers, or auto: all that are installed.")
+        str, typer.Option(help=f"{ENGINES}, or auto: all that are installed.")
     ] = "auto",
     every: Annotated[bool, typer.Option("--all", help="Check every method.")] = False,
     matrix: Annotated[

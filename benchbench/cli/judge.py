@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchbench.cli.options import (
+    ENGINES,
     Data,
     Json,
     JudgeSet,
@@ -26,7 +27,7 @@ def check(
         str, typer.Argument(metavar="NAME@URL|MODEL", help="A model at an endpoint, or our own.")
     ],
     engine: Annotated[
-        str, typer.Option(help="vllm, transformers, or auto (default), for a model of our own.")
+        str, typer.Option(help=f"{ENGINES}, or auto (default), for a model of our own.")
     ] = "auto",
     judge_set: JudgeSet = None,
     as_json: Json = False,

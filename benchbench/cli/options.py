@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchbench.engines.choice import engine_names
 from benchbench.errors import BadParameter, PluginError
 
 if TYPE_CHECKING:
     from benchbench.judge.opening import JudgeRequest
     from benchbench.registry.registry import Registry
+
+ENGINES = ", ".join(engine_names())
+"""What an option that names an engine may be, beside ``auto``."""
 
 NoPlugin = Annotated[
     list[str] | None,

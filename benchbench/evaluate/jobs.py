@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchbench.contract.task import Task
-from benchbench.engines.engine import Request, engine_for
+from benchbench.engines.choice import engine_for
+from benchbench.engines.engine import Request
 from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.plan import Plan

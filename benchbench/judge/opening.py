@@ -58,17 +58,9 @@ def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) 
         return
     found = find_model(request.name, models)
     kind, _ = choose_engine(engine, found)
-<<<<<<< HEAD
-    renderer = Renderer.of(found.folder)
-    checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
-    settings = EngineSettings(
-        model=found.folder, precision=precision(), max_tokens=renderer.context
-    )
-=======
     renderer = Renderer.of(found)
-    checkpoint = Checkpoint(run_id=RUN_ID, route="base", sha256="", folder=found.folder)
+    checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
     settings = EngineSettings(model=found, precision=precision(), max_tokens=renderer.context)
->>>>>>> 2200be6 (A base model is one object: its configuration, tokenizer and layers are read once in a process)
     server = open_engine(kind, settings, [checkpoint])
     try:
         server.load([checkpoint])

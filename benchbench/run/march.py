@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Sequence
 
 from benchbench.boards.comparable import references
-from benchbench.engines.choice import choose_engine
-from benchbench.engines.engine import engine_spec
+from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.errors import StoreError, TrainingStopped
 from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
 from benchbench.judge.opening import check_judge, open_judge

@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchbench.contract.task import Generation
-from benchbench.engines.choice import choose_engine
-from benchbench.engines.engine import engine_spec
+from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.evaluate.jobs import render, result_spec
 from benchbench.judge.opening import check_judge
 from benchbench.machine import precision

@@ -1,7 +1,6 @@
 """Checks of what a training leaves: the artefact, what engines make of it, and the base model."""
 
-from functools import partial
-
+from benchbench.engines.choice import engine_names, reference_engine
 from benchbench.records.record import Artefact
 from benchbench.testing.behaviour import trains
 from benchbench.testing.trial import Trial
@@ -56,22 +55,20 @@ def is_served(engine: str, trial: Trial) -> str:
     )
 
 
-served_by_transformers = partial(is_served, "transformers")
-served_by_vllm = partial(is_served, "vllm")
-
-
 def same_tokens(trial: Trial) -> str:
-    """Return how many completions both engines give alike."""
-    slow, fast = (trial.served(name).answers for name in ("transformers", "vllm"))
-    unlike = [name for name in slow if slow[name] != fast.get(name)]
-    if unlike:
-        raise Failed(
-            f"{len(unlike)} of {len(slow)} greedy completions differ between transformers and "
-            f"vllm, first {slow[unlike[0]]} and {fast.get(unlike[0])}; the route "
-            f"{_artefact(trial).route!r} does not serve this method alike: let export() return "
-            "another, or None"
-        )
-    return f"{len(slow)} greedy completions"
+    """Return how many completions all engines give alike."""
+    reference = reference_engine().name
+    wanted = trial.served(reference).answers
+    for other in engine_names():
+        found = trial.served(other).answers
+        if unlike := [name for name in wanted if wanted[name] != found.get(name)]:
+            raise Failed(
+                f"{len(unlike)} of {len(wanted)} greedy completions differ between {reference} and "
+                f"{other}, first {wanted[unlike[0]]} and {found.get(unlike[0])}; the route "
+                f"{_artefact(trial).route!r} does not serve this method alike: let export() return "
+                "another, or None"
+            )
+    return f"{len(wanted)} greedy completions"
 
 
 def on_encoder_decoder(trial: Trial) -> str:
@@ -81,7 +78,7 @@ def on_encoder_decoder(trial: Trial) -> str:
     if outcome.status == "skipped":
         raise NotTried(f"the method does not take an encoder-decoder model: {outcome.reason}")
     try:
-        return f"{trains(other)}; {exports(other)}; {is_served('transformers', other)}"
+        return f"{trains(other)}; {exports(other)}; {is_served(reference_engine().name, other)}"
     except Failed as error:
         raise Failed(
             f"{error}. Where a method cannot be used on encoder-decoder models, let adapt() raise "

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from benchbench.contract.method import Method
-from benchbench.engines.engine import DISTRIBUTIONS
-from benchbench.errors import BadParameter, MissingExtra, PluginError
+from benchbench.engines.choice import engine_names, find_engine
+from benchbench.errors import MissingExtra, PluginError
 from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec
 from benchbench.testing import artefact, behaviour, definition
@@ -73,6 +74,9 @@ class Step(NamedTuple):
 ENCODER_DECODER = "encoder-decoder"
 """Name of the check on a model of that kind; the others are made on a decoder alone."""
 
+SERVING = engine_names()[::-1]
+"""The reference engine comes first: what it cannot serve, no other is to blame for."""
+
 CHECKS = (
     Step("builds", "built from its defaults, twice, through JSON", definition.instantiates),
     Step("documented", "docstrings of the class and its fields", definition.documented),
@@ -84,9 +88,8 @@ CHECKS = (
     Step("packing", "two samples in a row, and apart", behaviour.packs, ("trains",)),
     Step("padding", "samples padded in a batch, and alone", behaviour.pads, ("trains",)),
     Step("exports", "the trained model written", artefact.exports, ("trains",)),
-    Step("transformers", "served", artefact.served_by_transformers, ("exports",)),
-    Step("vllm", "served", artefact.served_by_vllm, ("exports",)),
-    Step("same tokens", "both engines", artefact.same_tokens, ("transformers", "vllm")),
+    *(Step(name, "served", partial(artefact.is_served, name), ("exports",)) for name in SERVING),
+    Step("same tokens", "both engines", artefact.same_tokens, SERVING),
     Step("base kept", "the base model's folder hashed", artefact.leaves_the_base, ("builds",)),
     Step(ENCODER_DECODER, "trained on a small T5", artefact.on_encoder_decoder, ("exports",)),
 )
@@ -142,18 +145,12 @@ def check_method(
 def _engines(asked: str) -> tuple[str, ...]:
     import importlib.util
 
-    if asked not in (*DISTRIBUTIONS, "auto"):
-        raise BadParameter(
-            f"no engine named {asked!r}; it is one of {', '.join(DISTRIBUTIONS)}, auto."
-        )
+    kinds = [find_engine(name) for name in (SERVING if asked == "auto" else (asked,))]
     if importlib.util.find_spec("peft") is None:
         raise MissingExtra("peft", "train")
-    installed = importlib.util.find_spec("vllm") is not None
-    if asked == "vllm" and not installed:
-        raise MissingExtra("vllm", "vllm")
-    if asked != "auto":
-        return (asked,)
-    return ("transformers", "vllm") if installed else ("transformers",)
+    if asked != "auto" and not kinds[0].is_installed:
+        raise MissingExtra(asked, kinds[0].extra)
+    return tuple(kind.name for kind in kinds if kind.is_installed)
 
 
 def _find(
@@ -190,7 +187,7 @@ def _obstacle(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, 
     role = trial.registry.methods[trial.asked.name].role
     if role == "base" and step.name not in UNTRAINED:
         return "role is 'base': nothing is trained"
-    wanted = DISTRIBUTIONS.keys() & {step.name, *step.needs}
+    wanted = {step.name, *step.needs} & set(SERVING)
     if absent := sorted(wanted - set(engines)):
         return f"{absent[0]} was not asked for, or is not installed"
     for name in step.needs:

@@ -7,14 +7,12 @@ from benchbench.checkpoints.weights import base_for
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings, Request
-from benchbench.errors import CheckpointError
+from benchbench.errors import CheckpointUnserved
 from benchbench.records.record import Checkpoint, Parity, RunRecord
 from benchbench.testing.verdict import NotTried
 from benchbench.train.job import TrainJob
 
 GREEDY = Generation(max_tokens=8)
-ELSEWHERE = "use --engine transformers"
-"""With this an engine refuses what is no fault of the checkpoint."""
 
 PROMPTS = 5
 """Prompts of the parity gate that are completed."""
@@ -47,10 +45,8 @@ def serve(name: str, job: TrainJob, outcome: RunRecord) -> Served:
     try:
         try:
             engine.load([checkpoint])
-        except CheckpointError as error:
-            if ELSEWHERE in str(error):
-                raise NotTried(str(error)) from error
-            raise
+        except CheckpointUnserved as error:
+            raise NotTried(str(error)) from error
         served = engine.logprobs(checkpoint.run_id, reference.prompts)
         parity = check(served, reference, checkpoint.route, engine.spec.dtype)
         requests = [

@@ -12,11 +12,10 @@ from benchbench.engines.engine import (
     EngineSettings,
     Request,
     check_requests,
-    engine_spec,
     overflow,
 )
 from benchbench.engines.text import Decoder
-from benchbench.engines.transformers import generation
+from benchbench.engines.transformers import TRANSFORMERS, generation
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
 from benchbench.models.files import weight_files
 from benchbench.records.record import Checkpoint, EngineSpec
@@ -25,13 +24,13 @@ from benchbench.records.record import Checkpoint, EngineSpec
 class TransformersEngine:
     """Serves checkpoints one after the other from one model in memory."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, checkpoints: Sequence[Checkpoint]) -> None:
         import torch
         from transformers.utils import logging
 
         quiet: Any = logging
         quiet.disable_progress_bar()  # of loading weights; the command has bars of its own
-        self.spec: EngineSpec = engine_spec("transformers", settings.precision)
+        self.spec: EngineSpec = TRANSFORMERS.spec(settings.precision)
         self._settings = settings
         self._base = settings.model.architecture
         self._dtype = getattr(torch, settings.precision)

@@ -20,15 +20,15 @@ from benchbench.engines.engine import (
     EngineSettings,
     Request,
     check_requests,
-    engine_spec,
     overflow,
 )
 from benchbench.engines.text import Decoder
+from benchbench.engines.vllm import VLLM
 from benchbench.engines.vllm.calls import Vllm, prompt_of
 from benchbench.engines.vllm.exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm.live import IN_THE_MODEL, Live
 from benchbench.engines.vllm.room import Room, allowed_rank
-from benchbench.errors import BenchbenchError, CheckpointError, EngineError, brief
+from benchbench.errors import BenchbenchError, CheckpointUnserved, EngineError, brief
 from benchbench.records.record import Checkpoint, EngineSpec
 
 SLOTS = 8
@@ -48,7 +48,7 @@ class VllmEngine:
     """Serves checkpoints of one base model through vLLM."""
 
     def __init__(self, settings: EngineSettings, checkpoints: Sequence[Checkpoint]) -> None:
-        self.spec: EngineSpec = engine_spec("vllm", settings.precision)
+        self.spec: EngineSpec = VLLM.spec(settings.precision)
         self._settings = settings
         self._base = settings.model.architecture
         self._decoder = Decoder.of(settings.model)
@@ -62,6 +62,11 @@ class VllmEngine:
         for checkpoint in checkpoints:
             self._forget(checkpoint.run_id)
             check_checkpoint(checkpoint, self._settings.model)
+            if checkpoint.route not in VLLM.routes:
+                raise CheckpointUnserved(
+                    f"run {checkpoint.run_id} is kept in PEFT's own format, which vLLM cannot "
+                    "serve; use --engine transformers."
+                )
             match checkpoint.route:
                 case "lora":
                     self._add_adapter(checkpoint)
@@ -69,11 +74,6 @@ class VllmEngine:
                     self._add_learned(checkpoint, self._usable())
                 case "modules":
                     self._check_places(checkpoint, self._usable())
-                case "transformers":
-                    raise CheckpointError(
-                        f"run {checkpoint.run_id} is kept in PEFT's own format, which vLLM cannot "
-                        "serve; use --engine transformers."
-                    )
             self._checkpoints[checkpoint.run_id] = checkpoint
 
     def _forget(self, run_id: str) -> None:
@@ -244,7 +244,7 @@ class VllmEngine:
         try:
             live.add_adapter(checkpoint)
         except Exception as error:  # vLLM lives on
-            raise CheckpointError(
+            raise CheckpointUnserved(
                 f"vLLM refuses the adapter of run {checkpoint.run_id} ({brief(error)}); use "
                 "--engine transformers."
             ) from error
@@ -255,7 +255,7 @@ class VllmEngine:
         self._room.check_learned(checkpoint, learned)
         layers = self._base.cache[0]
         if isinstance(learned, Prefix) and live.vllm.attentions() != layers:
-            raise CheckpointError(
+            raise CheckpointUnserved(
                 f"vLLM's {self._base.name} has not one attention a layer, so the prefix of run "
                 f"{checkpoint.run_id} has no place there; use --engine transformers."
             )
@@ -265,7 +265,7 @@ class VllmEngine:
         added = check_modules(checkpoint.folder, self._base)
         self._room.check_added(checkpoint, added)
         if missing := live.vllm.unplaced([module.layer for module in added]):
-            raise CheckpointError(
+            raise CheckpointUnserved(
                 f"vLLM's {self._base.name} has no layer {missing[0]}, where run "
                 f"{checkpoint.run_id} adds a module; use --engine transformers."
             )

@@ -11,7 +11,7 @@ from benchbench.checkpoints.modules import AddedModule
 from benchbench.engines.engine import EngineSettings
 from benchbench.engines.vllm.calls import RANKS
 from benchbench.engines.vllm.places import fits
-from benchbench.errors import CheckpointError, EngineError
+from benchbench.errors import CheckpointError, CheckpointUnserved, EngineError
 from benchbench.models.architecture import Architecture
 from benchbench.records.record import Checkpoint
 
@@ -118,7 +118,7 @@ def servable(checkpoint: Checkpoint, base: Architecture) -> Adapter:
     """Return an adapter that vLLM serves; CheckpointError for any other."""
     adapter = check_adapter(checkpoint.folder, base)
     if adapter.rank > RANKS[-1]:
-        raise CheckpointError(
+        raise CheckpointUnserved(
             f"the adapter of run {checkpoint.run_id} has rank {adapter.rank}; vLLM serves up to "
             f"{RANKS[-1]}. Use --engine transformers."
         )
