@@ -1,13 +1,18 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = $(PYTHON) setup_env.py
+# A file stays with its worker, so that an engine is opened once; a worker computes with one thread.
+PARALLEL = -n logical --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint exam lock clean bench-training
+.PHONY: demo test test-all lint exam lock clean bench-training
 
 demo: ## finetune the embedded model with LoRA and score it
 	$(RUN) benchbench run --method lora --tasks super-ni
 
 test: lint ## everything CI checks
-	$(RUN) pytest
+	$(RUN) pytest $(PARALLEL)
+
+test-all: lint ## the slow tests too, and the exam of every method
+	$(RUN) pytest --whole $(PARALLEL)
 
 lint: ## format, style, types and floors
 	$(RUN) ruff format --check .

@@ -20,10 +20,42 @@ os.environ.update(
     VLLM_LOGGING_LEVEL="ERROR",
     VLLM_NO_USAGE_STATS="1",
 )
+if "PYTEST_XDIST_WORKER" in os.environ:  # threads that wait for one another waste the others' core
+    os.environ.update(OMP_NUM_THREADS="1", VLLM_CPU_OMP_THREADS_BIND="nobind")
 os.environ.pop("BENCHBENCH_DATA", None)
 os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+LONGEST = (
+    "test_stock_methods",
+    "test_end_to_end",
+    "test_openings",
+    "test_exam",
+    "test_process",
+    "test_group",
+)
+"""Files that take minutes: they begin first, so that no worker is left alone with one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole", action="store_true", help="run slow tests too, and examine every stock method"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+    if config.getoption("--whole") or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
 
 
 @pytest.fixture(autouse=True)

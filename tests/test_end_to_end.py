@@ -28,10 +28,8 @@ ENGINES = [
             ),
         ],
     ),
-    "transformers",
+    pytest.param("transformers", marks=pytest.mark.slow),
 ]
-
-pytestmark = pytest.mark.slow
 
 
 def start(out: Path, *arguments: str) -> "subprocess.Popen[str]":

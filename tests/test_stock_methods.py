@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 from benchbench.registry.registry import Registry
 
 METHODS = sorted(Registry.load().methods)
+
+PARTS = 9
+"""A day examines every ninth method and the next day the ones after; ``--whole`` all of them."""
 
 MAY_BE_MISSING = {
     "apollo": "apollo_torch",
@@ -29,10 +33,21 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("page") / "methods.md"
 
 
+def examined(config: pytest.Config) -> list[str]:
+    if config.getoption("--whole"):
+        return METHODS
+    return METHODS[date.today().toordinal() % PARTS :: PARTS]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "method" in metafunc.fixturenames:
+        metafunc.parametrize("method", examined(metafunc.config))
+
+
 @pytest.fixture(scope="module")
-def exams(page: Path) -> dict[str, Any]:
-    """Examine all in one process, which imports vLLM once."""
-    command = [sys.executable, "-m", "benchbench", "check", "--all", "--json"]
+def exams(page: Path, pytestconfig: pytest.Config) -> dict[str, Any]:
+    """Examine them in one process, which imports vLLM once."""
+    command = [sys.executable, "-m", "benchbench", "check", *examined(pytestconfig), "--json"]
     command += ["--matrix", str(page)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=1500, env=os.environ | {"NO_COLOR": "1"}
@@ -43,7 +58,6 @@ def exams(page: Path) -> dict[str, Any]:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("method", METHODS)
 def test_the_exam_is_passed(method: str, exams: dict[str, Any]) -> None:
     if package := MAY_BE_MISSING.get(method):
         pytest.importorskip(package)
@@ -56,6 +70,17 @@ def test_the_exam_is_passed(method: str, exams: dict[str, Any]) -> None:
         }
 
 
+def test_every_method_is_examined_within_so_many_days() -> None:
+    days = [METHODS[day::PARTS] for day in range(PARTS)]
+    assert sorted(name for day in days for name in day) == METHODS
+
+
+def rows(page: Path) -> dict[str, str]:
+    """Method -> its line."""
+    lines = page.read_text().splitlines()
+    return {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+
+
 @pytest.mark.vllm
 @pytest.mark.timeout(1800)
 def test_the_page_of_methods_is_fresh(exams: dict[str, Any], page: Path) -> None:
@@ -64,4 +89,8 @@ def test_the_page_of_methods_is_fresh(exams: dict[str, Any], page: Path) -> None
     ]:
         pytest.skip(f"{', '.join(missing)} is not installed")
     again = "write it anew: benchbench check --all --matrix docs/methods.md"
-    assert page.read_text() == PAGE.read_text(), again
+    published, found = rows(PAGE), rows(page)
+    assert sorted(published) == METHODS, again
+    assert found == {method: published[method] for method in exams}, again
+    if len(exams) == len(METHODS):
+        assert page.read_text() == PAGE.read_text(), again

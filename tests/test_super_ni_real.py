@@ -106,7 +106,6 @@ def percent(scores: Iterable[Scores], metric: str = "rouge_l") -> float:
     return 100 * fmean(each[metric] for each in scores)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("heuristic", "measured", "on_119_tasks"),
     [(copy_input, 13.2162, 14.20), (copy_example, 28.8116, 28.54)],

@@ -35,8 +35,9 @@ def outcome_of(job: TrainJob) -> RunRecord:
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "params"), [("full", FULL), ("lora", LORA)])
+@pytest.mark.parametrize(
+    ("name", "params"), [pytest.param("full", FULL, marks=pytest.mark.slow), ("lora", LORA)]
+)
 def test_two_processes_train_what_one_does(
     name: str, params: dict[str, Any], new_job: NewJob
 ) -> None:
@@ -53,8 +54,7 @@ def test_two_processes_train_what_one_does(
     assert [line["step"] for line in lines] == list(range(1, 17))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_killed_process_takes_the_other_along_and_both_go_on(rank: int, new_job: NewJob) -> None:
     params = {**LORA, "dropout": 0.1}
     straight = trained(replace(new_job("lora", params, folder="straight", epochs=6.0), devices=2))
@@ -78,7 +78,6 @@ def kill(rank: int) -> None:
     os.kill(found[str(rank)], signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_what_ends_one_process_is_told_as_it_was(new_job: NewJob) -> None:
     outcome = train(replace(new_job("loses-its-loss"), devices=2))
     assert (outcome.status, outcome.reason) == ("diverged", "the loss was nan at step 3 of 16")
@@ -134,7 +133,6 @@ def test_weights_in_parts_train_as_whole_ones_do_and_go_on_bit_by_bit(new_job: N
     assert again.keys() == kept.keys()
 
 
-@pytest.mark.slow
 def test_an_adapter_is_never_cut_into_parts_and_other_devices_begin_again(new_job: NewJob) -> None:
     job = replace(new_job("lora", LORA, epochs=4.0), devices=2, sharded=True)
     with pytest.raises(TrainingStopped):
@@ -146,7 +144,6 @@ def test_an_adapter_is_never_cut_into_parts_and_other_devices_begin_again(new_jo
     assert outcome.cost and (outcome.cost.processes, outcome.cost.sharded) == (1, False)
 
 
-@pytest.mark.slow
 def test_one_process_that_fails_alone_ends_the_others_and_is_told(new_job: NewJob) -> None:
     for rank in (0, 1):
         job = replace(new_job("lonely", {"rank": rank}, folder=f"rank{rank}"), devices=2)
