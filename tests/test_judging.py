@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from benchbench.boards.table import columns, score_rows
 from benchbench.cli.report import print_json, print_tables
 from benchbench.engines.engine import Request
 from benchbench.errors import BoardError, JudgeError, StoreError
-from benchbench.judge.opening import JudgeRequest
 from benchbench.judge.results import KEPT, judged_comparisons
 from benchbench.records.record import DATA_SET, REFERENCE, STEADY, WIN_RATE, TaskResult
 from benchbench.run.march import run
 from benchbench.run.request import Report, RunRequest
 from tests import toys
-from tests.toy_judge import ToyJudge, place
+from tests.toy_judge import ToyJudge, ToyRequest, place
 from tests.toy_tasks import Judged
 from tests.toy_world import Says, World, request_, world
 
@@ -55,19 +53,13 @@ def asked(request: RunRequest, task: str, *methods: str, judge: str = "toy") -> 
         train_on="echo",
         seeds=(1,),
     )
-    return replace(request, grid=grid, judge=JudgeRequest(name=judge) if judge else None)
+    return replace(request, grid=grid, judge=ToyRequest(name=judge) if judge else None)
 
 
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> ToyJudge:
     found = ToyJudge()
-
-    @contextmanager
-    def open_judge(*_: object) -> Iterator[ToyJudge]:
-        yield found
-
-    monkeypatch.setattr("benchbench.run.march.open_judge", open_judge)
-    monkeypatch.setattr("benchbench.run.march.check_judge", lambda *_: None)
+    monkeypatch.setattr(ToyRequest, "judge", found)
     return found
 
 

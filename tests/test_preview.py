@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchbench import Message, Protocol, Sample, TaskSpec
-from benchbench.judge.opening import JudgeRequest
 from benchbench.run.preview import preview
 from benchbench.run.request import RunRequest
 from tests import toys
+from tests.toy_judge import ToyRequest
 from tests.toy_tasks import Judged, Toy, Turns
 from tests.toy_world import World, request_, world
 from tests.toys import ENGINE
@@ -51,13 +51,12 @@ def test_a_preview_tells_what_is_to_do_and_writes_nothing(
 
 
 def test_further_turns_and_a_judge_s_questions_are_counted(
-    world: World, request_: RunRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, request_: RunRequest, tiny_model: Path
 ) -> None:
-    monkeypatch.setattr("benchbench.run.preview.check_judge", lambda *_: None)
     tasks = tuple(TaskSpec(name=name) for name in ("toy", "turns", "judged", "raising"))
     grid = replace(request_.grid, tasks=tasks, train_on="echo", seeds=(1,))
     registry = toys.registry(tiny_model, (Toy, Turns, Judged, Raising))
-    asked = replace(request_, grid=grid, judge=JudgeRequest(name="toy"))
+    asked = replace(request_, grid=grid, judge=ToyRequest(name="toy"))
     rows = {(row["method"], row["task"]): row for row in preview(asked, registry)}
     once, twice = (rows["part", f"{name}@say"] for name in ("toy", "turns"))
     assert (once["requests"], twice["requests"]) == (2, 4)

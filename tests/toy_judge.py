@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from benchbench.judge.comparison import WORDING_SHA256
 from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
+from benchbench.judge.opening import JudgeRequest
 from benchbench.records.record import JudgeSpec
 
 SECTION = re.compile(r"\[answer ([AB]) (\w+)\]\n(.*?)\n\[end \2\]", re.DOTALL)
@@ -65,6 +66,20 @@ class ToyJudge:
             else:
                 p = self.prefers(*answers(prompt))
                 yield Answer(key, (math.log(p), math.log(1 - p)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyRequest(JudgeRequest):
+    """Asks for the judge that a test has set."""
+
+    judge: ClassVar[ToyJudge] = ToyJudge()
+
+    def check(self, tasks: object, models: object) -> None:
+        pass
+
+    @contextmanager
+    def open(self, models: object, engine: str) -> Iterator[ToyJudge]:  # type: ignore[override]
+        yield self.judge
 
 
 @dataclass

@@ -40,11 +40,10 @@ def check(
     """
     from benchbench.cli.progress import reporter
     from benchbench.judge.agreement import ENOUGH, check, pairs
-    from benchbench.judge.opening import open_judge
 
     registry, number = load_registry(no_plugin, plugin), len(pairs())
     with (
-        open_judge(judge_request(judge, judge_set), registry.models, engine) as opened,
+        judge_request(judge, judge_set).open(registry.models, engine) as opened,
         reporter().bar(f"asking {opened.spec.model}", number) as update,
     ):
         found = check(opened, lambda done: update(done, number, ""))

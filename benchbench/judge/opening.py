@@ -36,43 +36,41 @@ class JudgeRequest:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of an endpoint, as text; fields that it does not know go into each request, read as JSON."""
 
+    def check(self, tasks: Sequence[Task], models: Mapping[str, Model]) -> None:
+        """Raise what is wrong with a judge before hours are spent on what it is to judge."""
+        if not any(task.judged for task in tasks):
+            raise BadParameter(
+                f"--judge {self.name} is given, and none of the tasks is judged; add one, such as "
+                "alpaca-eval, or leave the judge out."
+            )
+        if (judge := _endpoint(self)) is not None:
+            judge.check()
+        else:
+            find_model(self.name, models)
 
-def check_judge(request: JudgeRequest, tasks: Sequence[Task], models: Mapping[str, Model]) -> None:
-    """Raise what is wrong with a judge before hours are spent on what it is to judge."""
-    if not any(task.judged for task in tasks):
-        raise BadParameter(
-            f"--judge {request.name} is given, and none of the tasks is judged; add one, such as "
-            "alpaca-eval, or leave the judge out."
-        )
-    if (judge := _endpoint(request)) is not None:
-        judge.check()
-    else:
-        find_model(request.name, models)
-
-
-@contextmanager
-def open_judge(request: JudgeRequest, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
-    """Open a judge; raises BadParameter, or what finding a model and opening its engine raise."""
-    if (judge := _endpoint(request)) is not None:
-        yield judge
-        return
-    found = find_model(request.name, models)
-    kind, _ = choose_engine(engine, found)
-    renderer = Renderer.of(found)
-    checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
-    settings = EngineSettings(model=found, precision=precision(), max_tokens=renderer.context)
-    server = open_engine(kind, settings, [checkpoint])
-    try:
-        server.load([checkpoint])
-        yield EngineJudge(
-            engine=server,
-            checkpoint=checkpoint.run_id,
-            model=found.spec,
-            render=renderer.ranking,
-            longest=renderer.context,
-        )
-    finally:
-        server.close()
+    @contextmanager
+    def open(self, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
+        """Open the judge; raises BadParameter, or what finding a model or its engine raise."""
+        if (judge := _endpoint(self)) is not None:
+            yield judge
+            return
+        found = find_model(self.name, models)
+        kind, _ = choose_engine(engine, found)
+        renderer = Renderer.of(found)
+        checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
+        settings = EngineSettings(model=found, precision=precision(), max_tokens=renderer.context)
+        server = open_engine(kind, settings, [checkpoint])
+        try:
+            server.load([checkpoint])
+            yield EngineJudge(
+                engine=server,
+                checkpoint=checkpoint.run_id,
+                model=found.spec,
+                render=renderer.ranking,
+                longest=renderer.context,
+            )
+        finally:
+            server.close()
 
 
 def endpoint_of(request: JudgeRequest) -> EndpointJudge:

@@ -11,7 +11,6 @@ from benchbench.boards.comparable import references
 from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.errors import StoreError, TrainingStopped
 from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
-from benchbench.judge.opening import check_judge, open_judge
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
 from benchbench.plan.plan import Plan, PlannedRun, make_plan
@@ -32,7 +31,7 @@ def run(request: RunRequest, registry: Registry, executor: Executor, reporter: R
     engine, reason = choose_engine(request.engine, plan.model)
     spec = engine_spec(engine, precision())
     if request.judge is not None:
-        check_judge(request.judge, [split.task for split in plan.tests], registry.models)
+        request.judge.check([split.task for split in plan.tests], registry.models)
     check_devices(request.devices, plan)
     _announce(plan, spec, reason, reporter)
     store = request.store
@@ -201,7 +200,7 @@ def _judge(
         return (), {}
     rivals = [r for r in outputs if known.runs[r.run_id].role == "reference"]
     rivals += [r for _, r in references(results, known) if r.publishable]
-    with open_judge(request.judge, registry.models, request.engine) as judge:
+    with request.judge.open(registry.models, request.engine) as judge:
         return judge_all(splits, outputs, rivals, judge, known, request.store, reporter)
 
 

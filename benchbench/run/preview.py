@@ -7,7 +7,6 @@ from typing import Any
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.evaluate.jobs import render, result_spec
-from benchbench.judge.opening import check_judge
 from benchbench.machine import precision
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.plan import PlannedRun, make_plan
@@ -28,7 +27,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     plan = make_plan(request.grid, registry, request.data_root, precision())
     judged = request.judge is not None
     if request.judge is not None:
-        check_judge(request.judge, [split.task for split in plan.tests], registry.models)
+        request.judge.check([split.task for split in plan.tests], registry.models)
     name, _ = choose_engine(request.engine, plan.model)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model)
