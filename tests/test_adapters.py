@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbench.checkpoints.lora import check_adapter
-from benchbench.checkpoints.weights import check_weights
+from benchbench.checkpoints.lora import Adapter
+from benchbench.checkpoints.weights import Weights
 from benchbench.errors import CheckpointError
-from benchbench.models.architecture import Architecture
 from benchbench.models.base import BaseModel
 from tests.checkpoints import change_config, change_tensor, full, lora
 from tests.conftest import write_model
@@ -30,19 +29,20 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def architecture(tiny_model: Path) -> Architecture:
-    return BaseModel(tiny_model).architecture
+def base(tiny_model: Path) -> BaseModel:
+    return BaseModel(tiny_model)
 
 
-def test_the_architecture_is_read_without_its_weights(architecture: Architecture) -> None:
+def test_the_architecture_is_read_without_its_weights(base: BaseModel) -> None:
+    architecture = base.architecture
     assert architecture.linear["model.layers.1.mlp.down_proj"] == (64, 128)
     assert architecture.linear["model.layers.0.self_attn.k_proj"] == (32, 64)
     assert len(architecture.linear) == 2 * 7
     assert (architecture.head, architecture.tied) == ("lm_head", True)
 
 
-def test_a_good_adapter_passes(good: Path, architecture: Architecture) -> None:
-    adapter = check_adapter(good, architecture)
+def test_a_good_adapter_passes(good: Path, base: BaseModel) -> None:
+    adapter = Adapter.read(good, base)
     assert adapter.rank == 4
     assert "q_proj" in adapter.targets
 
@@ -91,13 +91,13 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_adapter_is_one_sentence(
-    name: str, good: Path, architecture: Architecture, tmp_path: Path
+    name: str, good: Path, base: BaseModel, tmp_path: Path
 ) -> None:
     breaks, message = BROKEN[name]
     folder = shutil.copytree(good, tmp_path / "adapter")
     breaks(folder)
     with pytest.raises(CheckpointError, match=message) as error:
-        check_adapter(folder, architecture)
+        Adapter.read(folder, base)
     assert "\n" not in str(error.value)
 
 
@@ -106,12 +106,12 @@ def test_a_broken_adapter_is_one_sentence(
     [{"hidden_size": 32}, {"hidden_size": 96}, {"num_hidden_layers": 3}],
 )
 def test_an_adapter_of_another_base_is_refused(
-    changes: dict[str, int], architecture: Architecture, tmp_path: Path
+    changes: dict[str, int], base: BaseModel, tmp_path: Path
 ) -> None:
     """vLLM pads the smaller one, ignores the deeper one's layers, and says nothing."""
     other = write_model(tmp_path / "other", **changes)
     with pytest.raises(CheckpointError, match=r"base model"):
-        check_adapter(lora(tmp_path / "adapter", other).folder, architecture)
+        Adapter.read(lora(tmp_path / "adapter", other).folder, base)
 
 
 def test_an_adapter_of_a_base_with_fewer_layers_is_refused(tmp_path: Path) -> None:
@@ -119,45 +119,45 @@ def test_an_adapter_of_a_base_with_fewer_layers_is_refused(tmp_path: Path) -> No
         write_model(tmp_path / str(layers), num_hidden_layers=layers) for layers in (3, 4)
     )
     with pytest.raises(CheckpointError, match=r"lacks the weights of model\.layers\.3"):
-        check_adapter(lora(tmp_path / "adapter", three).folder, BaseModel(four).architecture)
+        Adapter.read(lora(tmp_path / "adapter", three).folder, BaseModel(four))
 
 
-def test_good_weights_pass(whole: Path, architecture: Architecture, tiny_model: Path) -> None:
-    check_weights(whole, BaseModel(tiny_model))
+def test_good_weights_pass(whole: Path, base: BaseModel, tiny_model: Path) -> None:
+    Weights.read(whole, base)
 
 
 def test_broken_weights_are_one_sentence(
-    whole: Path, architecture: Architecture, tiny_model: Path, tmp_path: Path
+    whole: Path, base: BaseModel, tiny_model: Path, tmp_path: Path
 ) -> None:
     nan = shutil.copytree(whole, tmp_path / "nan")
     change_tensor(nan / "model.safetensors", "norm", lambda t: t * float("nan"))
     with pytest.raises(CheckpointError, match="NaN"):
-        check_weights(nan, BaseModel(tiny_model))
+        Weights.read(nan, base)
     short = shutil.copytree(whole, tmp_path / "short")
     path = short / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        check_weights(short, BaseModel(tiny_model))
+        Weights.read(short, base)
     (short / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"lacks model.safetensors"):
-        check_weights(short, BaseModel(tiny_model))
+        Weights.read(short, base)
 
 
 def test_tied_and_untied_weights_are_not_mixed(
-    architecture: Architecture, tiny_model: Path, untied_model: Path, tmp_path: Path
+    base: BaseModel, tiny_model: Path, untied_model: Path, tmp_path: Path
 ) -> None:
     """Swapped in, the head would silently stay another model's."""
     untied = full(tmp_path / "untied", untied_model).folder
     with pytest.raises(CheckpointError, match=r"tie_word_embeddings|lm_head"):
-        check_weights(untied, BaseModel(tiny_model))
+        Weights.read(untied, base)
     tied = full(tmp_path / "tied", tiny_model).folder
     with pytest.raises(CheckpointError, match=r"tie_word_embeddings|lm_head"):
-        check_weights(tied, BaseModel(untied_model))
+        Weights.read(tied, BaseModel(untied_model))
 
 
 def test_weights_of_other_dimensions_are_refused(
-    architecture: Architecture, tiny_model: Path, tmp_path: Path
+    base: BaseModel, tiny_model: Path, tmp_path: Path
 ) -> None:
     other = write_model(tmp_path / "other", intermediate_size=96)
     with pytest.raises(CheckpointError, match="intermediate_size=96"):
-        check_weights(other, BaseModel(tiny_model))
+        Weights.read(other, base)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchbench.checkpoints.check import check_checkpoint
 from benchbench.checkpoints.learned import Prefix, SoftPrompt
+from benchbench.checkpoints.routes import read_checkpoint
 from benchbench.errors import CheckpointError
 from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint
@@ -44,7 +44,7 @@ BROKEN: dict[str, tuple[str, Break, str]] = {
     "no soft prompt": (
         "soft_prompt",
         lambda folder: (folder / "soft_prompt.safetensors").unlink(),
-        "neither soft_prompt.safetensors nor prefix.safetensors",
+        "holds no soft_prompt.safetensors",
     ),
     "cut soft prompt": (
         "soft_prompt",
@@ -100,10 +100,10 @@ def test_a_broken_checkpoint_is_one_sentence(
     route, harm, text = BROKEN[fault]
     checkpoint = copied(made[route], tmp_path / "copy")
     base = BaseModel(tiny_model)
-    check_checkpoint(checkpoint, base)
+    read_checkpoint(checkpoint, base, 1)
     harm(checkpoint.folder)
     with pytest.raises(CheckpointError, match=text):
-        check_checkpoint(checkpoint, base)
+        read_checkpoint(checkpoint, base, 1)
 
 
 @pytest.mark.parametrize("route", ["soft_prompt", "prefix", "modules"])
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_another_base_is_one_sentence(
         tmp_path / "other", hidden_size=128, num_attention_heads=4, num_hidden_layers=3
     )
     with pytest.raises(CheckpointError, match="of another base model"):
-        check_checkpoint(made[route], BaseModel(other))
+        read_checkpoint(made[route], BaseModel(other), 1)
 
 
 def test_a_module_that_reads_what_is_not_there(
@@ -127,14 +127,14 @@ def test_a_module_that_reads_what_is_not_there(
     described[1]["parallel"] = False
     path.write_text(json.dumps(described))
     with pytest.raises(CheckpointError, match=r"reads 128 numbers at .*, where the base model has"):
-        check_checkpoint(checkpoint, BaseModel(tiny_model))
+        read_checkpoint(checkpoint, BaseModel(tiny_model), 1)
 
 
 @pytest.mark.parametrize("fault", ["no config", "no type", "NaN", "a pickle"])
 def test_pefts_own_format_is_checked_too(fault: str, tiny_model: Path, tmp_path: Path) -> None:
     checkpoint = replace(checkpoints.lora(tmp_path / "run", tiny_model), route="transformers")
     base = BaseModel(tiny_model)
-    check_checkpoint(checkpoint, base)
+    read_checkpoint(checkpoint, base, 1)
     config = checkpoint.folder / "adapter_config.json"
     if fault == "no config":
         config.unlink()
@@ -145,7 +145,7 @@ def test_pefts_own_format_is_checked_too(fault: str, tiny_model: Path, tmp_path:
     if fault == "a pickle":
         (checkpoint.folder / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(CheckpointError):
-        check_checkpoint(checkpoint, base)
+        read_checkpoint(checkpoint, base, 1)
 
 
 def test_a_learned_prompt_knows_its_length() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbench.checkpoints.learned import SoftPrompt, check_length
+from benchbench.checkpoints.learned import check_length
 from benchbench.contract.model import Model
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import choose_engine, open_engine
@@ -116,7 +116,7 @@ def test_what_is_learned_leaves_room_for_prompt_and_answer_each(
 
     def check(base: Architecture, tokens: int) -> None:
         saved = checkpoints.soft_prompt(tmp_path / f"{tokens}", tiny_t5, tokens=tokens)
-        check_length(saved, SoftPrompt(torch.zeros(tokens, base.hidden)), 2 * room(512), base)
+        check_length(saved, tokens, 2 * room(512), base)
 
     check(base, 32)
     check(replace(base, context=None), 512)

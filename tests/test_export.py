@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchbench.checkpoints import parity
-from benchbench.checkpoints.export import Exporter, has_parameters_of, is_tied
-from benchbench.checkpoints.weights import has_own_head, write_untied
+from benchbench.checkpoints.export import Exporter, has_parameters_of
+from benchbench.checkpoints.weights import has_own_head, is_tied, write_untied
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings
 from benchbench.models import logprobs
@@ -146,7 +146,7 @@ KINDS: dict[str, tuple[Make, str]] = {
 def exporter(model: Path) -> Exporter:
     return Exporter(
         read_base=lambda: read(model),
-        architecture=BaseModel(model).architecture,
+        base=BaseModel(model),
         prompts=PROMPTS,
         precision="float32",
     )
@@ -230,7 +230,7 @@ def test_an_untied_copy_computes_the_same(tiny_model: Path, tmp_path: Path) -> N
     copy = read(tmp_path / "copy")
     assert not is_tied(copy) and is_tied(read(tiny_model))
     assert has_own_head(tmp_path / "copy", BaseModel(tiny_model))
-    assert not has_own_head(tiny_model, tmp_path / "copy")
+    assert not has_own_head(tiny_model, BaseModel(tmp_path / "copy"))
     assert logprobs.token_logprobs(copy, PROMPTS) == logprobs.token_logprobs(
         read(tiny_model), PROMPTS
     )

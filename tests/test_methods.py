@@ -10,9 +10,8 @@ import pytest
 
 from benchbench import MethodSpec, ModelSpec, RunSpec, TaskSpec, Training, TrainSpec
 from benchbench.checkpoints import modules
-from benchbench.checkpoints.learned import read_learned
+from benchbench.checkpoints.learned import PREFIX, Prefix, SoftPrompt
 from benchbench.checkpoints.parity import TOLERANCE, Reference, largest_difference
-from benchbench.models.base import BaseModel
 from benchbench.models.logprobs import token_logprobs
 from benchbench.models.prompt import Example
 from benchbench.registry.registry import Registry
@@ -154,7 +153,8 @@ def of_learned(job: TrainJob, prompts: list[list[int]]) -> list[list[float]]:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32).eval()
-    learned = read_learned(job.checkpoint, BaseModel(job.model).architecture)
+    is_prefix = (job.checkpoint / PREFIX).exists()
+    learned = (Prefix if is_prefix else SoftPrompt).read(job.checkpoint, job.base)
     return token_logprobs(
         model, prompts, lambda ids: learned.before(model, ids, torch.ones_like(ids))
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import pytest
 
 from benchbench import MethodSpec, TaskSpec
 from benchbench.checkpoints.parity import Reference
-from benchbench.engines.choice import ENGINES
+from benchbench.engines.choice import ENGINES, VLLM
 from benchbench.engines.engine import Request
-from benchbench.engines.vllm import VLLM
 from benchbench.errors import CheckpointOverflow, TrainingStopped
 from benchbench.evaluate.jobs import Job
 from benchbench.evaluate.serving import Served, serve
@@ -114,7 +114,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         distributions=(),
         extra="",
         routes=VLLM.routes,
-        open=lambda settings, checkpoints: found.open_engine(ENGINE.name, settings, checkpoints),
+        place="",
+        opens=partial(found.open_engine, ENGINE.name),
     )
     monkeypatch.setattr("benchbench.engines.choice.ENGINES", (toy, *ENGINES))
     return found

@@ -23,8 +23,8 @@ from benchbench import (
     hookimpl,
 )
 from benchbench.contract import hookspecs
+from benchbench.engines.choice import EngineKind
 from benchbench.engines.engine import Completion, Request
-from benchbench.engines.kind import EngineKind
 from benchbench.errors import CheckpointError
 from benchbench.records.record import (
     Artefact,
@@ -115,9 +115,14 @@ class ToyKind(EngineKind):
     """An engine that is there without being installed."""
 
     is_installed = True
+    opens: Any = None
+    """Called to open it."""
 
     def spec(self, precision: str) -> EngineSpec:
         return ENGINE
+
+    def open(self, settings: Any, checkpoints: Any) -> Any:
+        return self.opens(settings, checkpoints)
 
 
 class Toys:

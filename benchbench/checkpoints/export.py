@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchbench import machine
-from benchbench.checkpoints import low_rank, parity
+from benchbench.checkpoints import lora, low_rank, parity, weights
 from benchbench.checkpoints.learned import Prefix, of_peft
-from benchbench.checkpoints.lora import check_adapter
+from benchbench.checkpoints.lora import Adapter
+from benchbench.checkpoints.peft import read_by_peft
+from benchbench.checkpoints.weights import head_weight, is_tied
 from benchbench.contract.method import Method
 from benchbench.errors import CheckpointError
 from benchbench.models import logprobs
-from benchbench.models.architecture import Architecture
-from benchbench.models.files import SERVED
+from benchbench.models.base import BaseModel
+from benchbench.models.files import unfit_files
 from benchbench.records.record import Artefact, hash_files
 from benchbench.specs import Precision, Route
 
@@ -43,7 +45,7 @@ class Exporter:
 
     read_base: Callable[[], Any]
     """Reads the base model again, in float32: some methods change its weights."""
-    architecture: Architecture
+    base: BaseModel
     prompts: list[list[int]]
     """Log-probabilities of these show whether something was lost."""
     precision: Precision
@@ -68,7 +70,7 @@ class Exporter:
             return self._learned(model, folder, wanted)
         model.save_pretrained(str(folder))
         model.cpu()  # one model at a time is on an accelerator
-        native = self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted)
+        native = self._loses_nothing(lambda: read_by_peft(self.read_base(), folder), wanted)
         if native and self._is_plain_lora(folder):
             return "lora"
         # Merging takes the model apart, so PEFT's own format is kept until it is known to be lost.
@@ -99,7 +101,7 @@ class Exporter:
         for name in NOT_SERVED:
             (folder / name).unlink(missing_ok=True)
         try:
-            check_adapter(folder, self.architecture)
+            Adapter.read(folder, self.base)
         except CheckpointError:
             return False
         return True
@@ -107,11 +109,11 @@ class Exporter:
     def _of_merged(self, base: Any, merged: Any, folder: Path, wanted: list[list[float]]) -> Route:
         if is_tied(base) == is_tied(merged):
             most = MOST_RANK[self.precision]
-            factors = low_rank.factor_all(base, merged, self.architecture, most)
+            factors = low_rank.factor_all(base, merged, self.base.architecture, most)
             if factors is not None:
-                low_rank.write(factors, merged.name_or_path, self.architecture, folder)
+                lora.write(factors, merged.name_or_path, self.base.architecture, folder)
                 del base
-                if self._loses_nothing(lambda: _reloaded(self.read_base(), folder), wanted):
+                if self._loses_nothing(lambda: read_by_peft(self.read_base(), folder), wanted):
                     return "lora"
                 _empty(folder)
         return self._weights(merged, folder)
@@ -131,17 +133,8 @@ class Exporter:
         return "prefix" if isinstance(learned, Prefix) else "soft_prompt"
 
     def _weights(self, model: Any, folder: Path) -> Route:
-        import torch
-
-        model.config.tie_word_embeddings = is_tied(model)
-        model.to(getattr(torch, self.precision))
-        model.save_pretrained(folder)
+        weights.write(model, folder, self.precision)
         return "weights"
-
-
-def is_tied(model: Any) -> bool:
-    """Tell whether a model's head and embeddings are one tensor."""
-    return _head_weight(model) is model.get_input_embeddings().weight
 
 
 def has_parameters_of(base: Any, merged: Any) -> bool:
@@ -155,7 +148,7 @@ def has_parameters_of(base: Any, merged: Any) -> bool:
 def added_parameters(base: Any, trained: Any) -> list[str]:
     """Return what a model has beyond the base model, by name; a head of its own does not count."""
     known = {name for name, _ in base.named_parameters()}
-    head = _head_weight(trained)
+    head = head_weight(trained)
     new = trained.named_parameters()
     return sorted(name for name, p in new if name not in known and p is not head)
 
@@ -163,10 +156,6 @@ def added_parameters(base: Any, trained: Any) -> list[str]:
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
-
-
-def _head_weight(model: Any) -> Any:
-    return getattr(model.get_output_embeddings(), "weight", None)
 
 
 def _merged(model: Any) -> Any:
@@ -177,12 +166,6 @@ def _merged(model: Any) -> Any:
         if machine.is_out_of_memory(error):
             raise
         return None
-
-
-def _reloaded(base: Any, folder: Path) -> Any:
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(base, folder)
 
 
 def export(method: Method, model: Any, exporter: Exporter, folder: Path) -> Artefact:
@@ -213,13 +196,12 @@ def _check_files(method: Method, route: Route, folder: Path) -> None:
             f"export() of method {method.name!r} returned {route!r}; it must return None or one of "
             f"{', '.join(name for name in get_args(Route) if name != 'base')}"
         )
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    if unfit := sorted(path.name for path in files if path.suffix not in SERVED):
+    if unfit := unfit_files(folder):
         raise ValueError(
             f"method {method.name!r} exported {', '.join(unfit)}; a checkpoint may hold "
             "only .safetensors and .json files"
         )
-    if not any(path.suffix == ".safetensors" for path in files):
+    if not any(folder.rglob("*.safetensors")):
         raise ValueError(f"method {method.name!r} exported no .safetensors file")
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.checkpoints.format import Format
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
-from benchbench.models.files import open_tensors, read_finite, refuse_others
+from benchbench.models.base import BaseModel
+from benchbench.models.files import finite_tensors, refuse_others
 from benchbench.models.prompt import room
 from benchbench.records.record import Checkpoint
 
@@ -25,10 +27,14 @@ PREFIX = "prefix.safetensors"
 
 
 @dataclass(frozen=True)
-class SoftPrompt:
+class SoftPrompt(Format):
     """Embeddings [tokens, hidden] that stand before those of every prompt."""
 
     embeddings: Any
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "SoftPrompt":
+        return cls(*_read(folder, SOFT_PROMPT, ("embeddings",), (None, base.architecture.hidden)))
 
     @property
     def tokens(self) -> int:
@@ -63,11 +69,16 @@ class SoftPrompt:
 
 
 @dataclass(frozen=True)
-class Prefix:
+class Prefix(Format):
     """Keys and values [layers, heads, tokens, size of a head] before those of every prompt."""
 
     keys: Any
     values: Any
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Prefix":
+        layers, heads, size = base.architecture.cache
+        return cls(*_read(folder, PREFIX, ("keys", "values"), (layers, heads, None, size)))
 
     @property
     def tokens(self) -> int:
@@ -116,51 +127,43 @@ def of_peft(model: Any) -> Learned:
     return Prefix(torch.stack(keys), torch.stack(values))
 
 
-def read_learned(folder: Path, base: Architecture) -> Learned:
-    """Read a soft prompt or a prefix; CheckpointError unless it is whole and fits the base."""
-    refuse_others(folder)
-    if (folder / SOFT_PROMPT).is_file():
-        return SoftPrompt(*_read(folder / SOFT_PROMPT, ("embeddings",), (None, base.hidden)))
-    if (folder / PREFIX).is_file():
-        layers, heads, size = base.cache
-        return Prefix(*_read(folder / PREFIX, ("keys", "values"), (layers, heads, None, size)))
-    raise CheckpointError(
-        f"{str(folder)!r} holds neither {SOFT_PROMPT} nor {PREFIX}; run again to train it."
-    )
-
-
-def check_length(
-    checkpoint: Checkpoint, learned: Learned, longest: int, base: Architecture
-) -> None:
-    """Refuse a learned prompt that leaves no room for so many tokens of prompt and completion."""
-    if not base.context:
+def check_length(checkpoint: Checkpoint, learned: int, longest: int, base: Architecture) -> None:
+    """Refuse learned tokens that leave no room for so many of prompt and completion."""
+    if not base.context or not learned:
         return
     if base.encoder_decoder:  # where prompt and completion take no room from one another
         longest = min(longest, room(base.context))
-    if learned.tokens + longest > base.context:
+    if learned + longest > base.context:
         raise CheckpointError(
-            f"run {checkpoint.run_id} learned {learned.tokens} tokens, which do not fit before "
-            f"{longest} of prompt and completion into the base model's context of "
-            f"{base.context}; learn fewer."
+            f"run {checkpoint.run_id} learned {learned} tokens, which do not fit before {longest} "
+            f"of prompt and completion into the base model's context of {base.context}; learn "
+            "fewer."
         )
 
 
-def _read(path: Path, names: Sequence[str], wanted: tuple[int | None, ...]) -> list[Any]:
-    shapes = read_finite(path)
-    if sorted(shapes) != sorted(names):
+def _read(
+    folder: Path, file: str, names: Sequence[str], wanted: tuple[int | None, ...]
+) -> list[Any]:
+    """Return tensors of one shape, in which None stands for the tokens."""
+    refuse_others(folder)
+    path = folder / file
+    if not path.is_file():
+        raise CheckpointError(f"{str(folder)!r} holds no {file}; run again to train it.")
+    found = dict(finite_tensors(path))
+    if sorted(found) != sorted(names):
         raise CheckpointError(
-            f"{str(path)!r} holds {', '.join(sorted(shapes)) or 'nothing'}; it must hold "
+            f"{str(path)!r} holds {', '.join(sorted(found)) or 'nothing'}; it must hold "
             f"{' and '.join(names)}."
         )
-    for name, shape in shapes.items():
-        if not _fits(shape, wanted) or shape != shapes[names[0]] or 0 in shape:
+    for name, tensor in found.items():
+        shape = tuple(tensor.shape)
+        if not _fits(shape, wanted) or shape != found[names[0]].shape or 0 in shape:
             allowed = tuple("tokens" if size is None else size for size in wanted)
             raise CheckpointError(
                 f"{name} in {str(path)!r} has the shape {shape}; this base model needs {allowed}. "
                 "It is of another base model."
             )
-    with open_tensors(path) as file:
-        return [file.get_tensor(name) for name in names]
+    return [found[name] for name in names]
 
 
 def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:

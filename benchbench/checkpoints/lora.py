@@ -1,4 +1,4 @@
-"""Our own checks of a LoRA adapter's folder, before any engine sees it.
+"""LoRA adapters: our own checks of a folder, before any engine sees it.
 
 Adapters come from strangers, and vLLM takes some silently although they are wrong: of a smaller
 base model (it pads), of a deeper one (it ignores the other layers), with NaN in them (they spoil
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import CheckpointError, brief
+from benchbench.checkpoints.format import Format
+from benchbench.checkpoints.low_rank import Factors
+from benchbench.checkpoints.peft import CONFIG, WEIGHTS, read_by_peft, read_config
+from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
-from benchbench.models.files import Shape, read_finite, refuse_others
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
+from benchbench.models.base import BaseModel
+from benchbench.models.files import Shape, refuse_others, shapes_of
 
 PLAIN = frozenset(
     "alpha_pattern auto_mapping base_model_name_or_path bias corda_config eva_config "
@@ -41,49 +42,79 @@ TENSOR = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<side>[AB])\.wei
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapter:
-    """A LoRA adapter that fits its base model."""
+class Adapter(Format):
+    """A whole, finite, plain LoRA that fits its base model."""
 
+    folder: Path
     rank: int
     """The largest of its layers."""
     targets: tuple[str, ...]
     """Last names of the layers it adapts, e.g. ``q_proj``."""
 
-
-def check_adapter(folder: Path, base: Architecture) -> Adapter:
-    """Raise CheckpointError unless the folder holds a whole, finite, plain LoRA of the base."""
-    refuse_others(folder)
-    config = _read_config(folder)
-    if not (folder / WEIGHTS).is_file():
-        raise CheckpointError(f"{str(folder)!r} lacks {WEIGHTS}; save the adapter again.")
-    if others := {path.name for path in folder.glob("*.safetensors")} - {WEIGHTS}:
-        raise CheckpointError(
-            f"{str(folder)!r} holds {min(others)}; an adapter is served from {WEIGHTS} alone."
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Adapter":
+        refuse_others(folder)
+        config = _read_plain(folder)
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(f"{str(folder)!r} lacks {WEIGHTS}; save the adapter again.")
+        if others := {path.name for path in folder.glob("*.safetensors")} - {WEIGHTS}:
+            raise CheckpointError(
+                f"{str(folder)!r} holds {min(others)}; an adapter is served from {WEIGHTS} alone."
+            )
+        pairs = _pairs(folder, shapes_of(folder / WEIGHTS))
+        for layer, shapes in pairs.items():
+            _check_layer(folder, layer, shapes, config, base.architecture)
+        if missing := _wanted(config, base.architecture) - pairs.keys():
+            raise CheckpointError(
+                f"{str(folder)!r} lacks the weights of {min(missing)}, which its {CONFIG} targets; "
+                "it is incomplete or of a base model with fewer layers."
+            )
+        return cls(
+            folder=folder,
+            rank=max(shapes["A"][0] for shapes in pairs.values()),
+            targets=tuple(sorted({layer.rpartition(".")[2] for layer in pairs})),
         )
-    pairs = _pairs(folder, read_finite(folder / WEIGHTS))
-    for layer, shapes in pairs.items():
-        _check_layer(folder, layer, shapes, config, base)
-    if missing := _wanted(config, base) - pairs.keys():
-        raise CheckpointError(
-            f"{str(folder)!r} lacks the weights of {min(missing)}, which its {CONFIG} targets; it "
-            "is incomplete or of a base model with fewer layers."
-        )
-    return Adapter(
-        rank=max(shapes["A"][0] for shapes in pairs.values()),
-        targets=tuple(sorted({layer.rpartition(".")[2] for layer in pairs})),
-    )
+
+    def put_on(self, model: Any) -> Any:
+        return read_by_peft(model, self.folder)
+
+    def take_off(self, model: Any) -> Any:
+        return model.unload()
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{str(path)!r} cannot be read ({brief(error)}); save the adapter again."
-        ) from error
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        kind = config.get("peft_type") if isinstance(config, dict) else type(config).__name__
+def write(factors: Mapping[str, Factors], model: str, base: Architecture, folder: Path) -> None:
+    """Write a change of linear layers as a plain LoRA in PEFT's format.
+
+    Factors are padded with zeros to one rank; ``model`` is the base model's name.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    rank = max(1, *(len(a) for a, _ in factors.values()))
+    tensors = {}
+    for layer, (a, b) in factors.items():
+        wide_a, wide_b = torch.zeros(rank, a.shape[1]), torch.zeros(b.shape[0], rank)
+        wide_a[: len(a)], wide_b[:, : b.shape[1]] = a.cpu(), b.cpu()
+        tensors[f"base_model.model.{layer}.lora_A.weight"] = wide_a
+        tensors[f"base_model.model.{layer}.lora_B.weight"] = wide_b
+    save_file(tensors, folder / WEIGHTS)
+    config = {
+        "peft_type": "LORA",
+        "task_type": "SEQ_2_SEQ_LM" if base.encoder_decoder else "CAUSAL_LM",
+        "base_model_name_or_path": model,
+        "r": rank,
+        "lora_alpha": rank,
+        "lora_dropout": 0.0,
+        "target_modules": sorted(factors),
+        "bias": "none",
+        "inference_mode": True,
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1))
+
+
+def _read_plain(folder: Path) -> dict[str, Any]:
+    path, config = folder / CONFIG, read_config(folder)
+    if (kind := config.get("peft_type")) != "LORA":
         raise CheckpointError(
             f"peft_type in {str(path)!r} is {kind!r}; only 'LORA' is served as an adapter. Export "
             "other methods as full weights (route = 'weights')."

@@ -4,9 +4,6 @@ Many methods change each weight by a matrix of low rank, whatever they are calle
 its rank, AdaLoRA, HRA, DeLoRA, VeRA and others by theirs. As plain LoRA they share batches.
 """
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from benchbench.models.architecture import Architecture
@@ -55,7 +52,7 @@ def factor_all(
     """
     import torch
 
-    before: Mapping[str, Any] = dict(base.named_parameters())
+    before: dict[str, Any] = dict(base.named_parameters())
     found: dict[str, Factors] = {}
     for name, after in trained.named_parameters():
         old = before[name].to(after.device)
@@ -70,32 +67,3 @@ def factor_all(
         if len(factors[0]):
             found[layer] = factors
     return found or None
-
-
-def write(
-    factors: Mapping[str, Factors], model: str, architecture: Architecture, folder: Path
-) -> None:
-    """Write factors as a plain LoRA in PEFT's format, padded with zeros to one rank."""
-    import torch
-    from safetensors.torch import save_file
-
-    rank = max(1, *(len(a) for a, _ in factors.values()))
-    tensors = {}
-    for layer, (a, b) in factors.items():
-        wide_a, wide_b = torch.zeros(rank, a.shape[1]), torch.zeros(b.shape[0], rank)
-        wide_a[: len(a)], wide_b[:, : b.shape[1]] = a.cpu(), b.cpu()
-        tensors[f"base_model.model.{layer}.lora_A.weight"] = wide_a
-        tensors[f"base_model.model.{layer}.lora_B.weight"] = wide_b
-    save_file(tensors, folder / "adapter_model.safetensors")
-    config = {
-        "peft_type": "LORA",
-        "task_type": "SEQ_2_SEQ_LM" if architecture.encoder_decoder else "CAUSAL_LM",
-        "base_model_name_or_path": model,
-        "r": rank,
-        "lora_alpha": rank,
-        "lora_dropout": 0.0,
-        "target_modules": sorted(factors),
-        "bias": "none",
-        "inference_mode": True,
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1))

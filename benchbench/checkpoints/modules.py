@@ -11,6 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchbench.checkpoints.format import Format
+from benchbench.errors import CheckpointError, brief
+from benchbench.models.architecture import Architecture
+from benchbench.models.base import BaseModel
+from benchbench.models.files import finite_tensors, refuse_others
+
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
 CONFIG = "modules.json"
@@ -58,6 +64,48 @@ class AddedModule:
             "up": (self.outputs, self.width),
         }
         return (inner if self.width else {}) | {"bias": (self.outputs,)}
+
+
+@dataclass(frozen=True)
+class Added(Format):
+    """Added modules, and their weights as ``<layer>.<name>``."""
+
+    modules: Sequence[AddedModule]
+    weights: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Added":
+        refuse_others(folder)
+        try:
+            modules = _read_description(folder)
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"the added modules in {str(folder)!r} cannot be read ({brief(error)}); run again "
+                "to train them."
+            ) from error
+        weights = dict(finite_tensors(folder / WEIGHTS))
+        wanted = {f"{m.layer}.{name}": shape for m in modules for name, shape in m.shapes.items()}
+        twice = len(modules) != len({module.layer for module in modules})
+        if not modules or twice or {k: tuple(t.shape) for k, t in weights.items()} != wanted:
+            raise CheckpointError(
+                f"{WEIGHTS} in {str(folder)!r} is not what its {CONFIG} says; run "
+                "again to train it."
+            )
+        for module in modules:
+            _check_place(folder, module, base.architecture)
+        return cls(modules, weights)
+
+    def put_on(self, model: Any) -> Any:
+        attach(model, self.modules)
+        for module in self.modules:
+            own = getattr(model.get_submodule(module.layer), CHILD)
+            for name in module.shapes:
+                own[name].data.copy_(self.weights[f"{module.layer}.{name}"])
+        return model
+
+    def take_off(self, model: Any) -> Any:
+        detach(model)
+        return model
 
 
 def attach(
@@ -125,18 +173,12 @@ def read(folder: Path) -> tuple[list[AddedModule], dict[str, Any]]:
     """
     from safetensors.torch import load_file
 
-    described = json.loads((folder / CONFIG).read_bytes())
-    return [AddedModule(**entry) for entry in described], load_file(folder / WEIGHTS)
+    return _read_description(folder), load_file(folder / WEIGHTS)
 
 
 def load(model: Any, folder: Path) -> None:
     """Add the modules of a folder, with their weights, to the model they were trained on."""
-    added, weights = read(folder)
-    attach(model, added)
-    for module in added:
-        own = getattr(model.get_submodule(module.layer), CHILD)
-        for name in module.shapes:
-            own[name].data.copy_(weights[f"{module.layer}.{name}"])
+    Added(*read(folder)).put_on(model)
 
 
 def addition(module: AddedModule, weights: Mapping[str, Any], x: Any) -> Any:
@@ -148,6 +190,26 @@ def addition(module: AddedModule, weights: Mapping[str, Any], x: Any) -> Any:
     inner = functional.linear(x, weights["down"], weights["down_bias"])
     inner = getattr(functional, module.activation)(inner)
     return module.scale * functional.linear(inner, weights["up"], weights["bias"])
+
+
+def _read_description(folder: Path) -> list[AddedModule]:
+    return [AddedModule(**entry) for entry in json.loads((folder / CONFIG).read_bytes())]
+
+
+def _check_place(folder: Path, module: AddedModule, base: Architecture) -> None:
+    """Refuse a module whose layer the base model does not have, or has in another size."""
+    outputs, inputs = base.linear.get(module.layer, (base.hidden, base.hidden))
+    if module.layer not in base.layers or module.outputs != outputs:
+        raise CheckpointError(
+            f"{str(folder)!r} adds {module.outputs} numbers to {module.layer}, but the base "
+            f"model ({base.name}) has no such layer; it is of another base model."
+        )
+    x = inputs if module.parallel else outputs
+    if module.width and module.inputs != x:
+        raise CheckpointError(
+            f"{str(folder)!r} reads {module.inputs} numbers at {module.layer}, where the base "
+            f"model has {x}; it is of another base model."
+        )
 
 
 def _add(

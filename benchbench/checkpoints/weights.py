@@ -1,38 +1,78 @@
-"""Our own checks of a folder of full weights, before any engine sees it.
+"""Full weights: our own checks of a folder, before any engine sees it.
 
 vLLM swaps weights into the live model by name. What has no place there, or is missing, it skips
 with a warning at most, and then serves a mixture of two models.
 """
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchbench.checkpoints.format import Format
 from benchbench.errors import CheckpointError, ModelError
 from benchbench.models.architecture import Architecture, differences, read_config
 from benchbench.models.base import BaseModel
-from benchbench.models.files import Shape, open_tensors, read_finite, refuse_others, weight_files
+from benchbench.models.files import Shape, open_tensors, refuse_others, shapes_of, weight_files
 from benchbench.records.record import Checkpoint
+from benchbench.specs import Precision
 
 
-def check_weights(folder: Path, model: BaseModel) -> None:
-    """Raise CheckpointError unless the folder holds finite weights of the base architecture."""
-    base = model.architecture
-    refuse_others(folder)
-    if (folder / "adapter_config.json").exists():
-        raise CheckpointError(
-            f"{str(folder)!r} holds an adapter beside full weights, and engines differ in what "
-            "they make of that; keep one of the two."
-        )
-    if unlike := differences(read_config(folder, CheckpointError), base):
-        raise CheckpointError(
-            f"{str(folder)!r} is of another base model: its config.json says "
-            f"{', '.join(unlike[:3])}, unlike {model.folder.name!r}; weights are served beside the "
-            "base model they were trained from."
-        )
-    files = weight_files(folder, CheckpointError)
-    found = {name: shape for path in files for name, shape in read_finite(path).items()}
-    _compare(folder, found, _stored(model.folder, base), base)
+@dataclass(frozen=True)
+class Weights(Format):
+    """Finite weights of the base model's architecture, all of them."""
+
+    files: Sequence[Path]
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Weights":
+        refuse_others(folder)
+        if (folder / "adapter_config.json").exists():
+            raise CheckpointError(
+                f"{str(folder)!r} holds an adapter beside full weights, and engines differ in what "
+                "they make of that; keep one of the two."
+            )
+        if unlike := differences(read_config(folder, CheckpointError), base.architecture):
+            raise CheckpointError(
+                f"{str(folder)!r} is of another base model: its config.json says "
+                f"{', '.join(unlike[:3])}, unlike {base.folder.name!r}; weights are served beside "
+                "the base model they were trained from."
+            )
+        files = weight_files(folder, CheckpointError)
+        _compare(folder, shapes_of(*files), _stored(base), base.architecture)
+        return cls(files)
+
+    def put_on(self, model: Any) -> Any:
+        from safetensors.torch import load_file
+
+        tensors = {name: t for file in self.files for name, t in load_file(file).items()}
+        _, unknown = model.load_state_dict(tensors, strict=False)  # what is tied has one name
+        if unknown:  # the names were compared with those of the base model's files
+            raise CheckpointError(f"it holds {unknown[0]}, which the base model has not")
+        model.tie_weights()
+        return model
+
+    def take_off(self, model: Any) -> None:
+        """The base model's weights are gone."""
+
+
+def write(model: Any, folder: Path, precision: Precision) -> None:
+    """Write all weights of a model, rounded once."""
+    import torch
+
+    model.config.tie_word_embeddings = is_tied(model)
+    model.to(getattr(torch, precision))
+    model.save_pretrained(folder)
+
+
+def is_tied(model: Any) -> bool:
+    """Tell whether a model's head and embeddings are one tensor."""
+    return head_weight(model) is model.get_input_embeddings().weight
+
+
+def head_weight(model: Any) -> Any:
+    return getattr(model.get_output_embeddings(), "weight", None)
 
 
 def base_for(checkpoint: Checkpoint, base: BaseModel, scratch: Path) -> BaseModel:
@@ -51,7 +91,8 @@ def base_for(checkpoint: Checkpoint, base: BaseModel, scratch: Path) -> BaseMode
 
 def has_own_head(folder: Path, base: BaseModel) -> bool:
     """Tell whether a folder's weights have a head of their own where the base model has not."""
-    return _is_tied(base.config) and not _is_tied(read_config(folder, CheckpointError))
+    own = read_config(folder, CheckpointError)
+    return _says_tied(base.config) and not _says_tied(own)
 
 
 def write_untied(base: BaseModel, folder: Path) -> None:
@@ -68,7 +109,7 @@ def write_untied(base: BaseModel, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def _is_tied(config: Any) -> bool:
+def _says_tied(config: Any) -> bool:
     return bool(config.get_text_config().tie_word_embeddings)
 
 
@@ -95,11 +136,11 @@ def _compare(
             )
 
 
-def _stored(folder: Path, base: Architecture) -> dict[str, Shape]:
+def _stored(model: BaseModel) -> dict[str, Shape]:
     """Return names and shapes of the base model's weights; only headers are read."""
     shapes: dict[str, Shape] = {}
     try:
-        for path in weight_files(folder, ModelError):
+        for path in weight_files(model.folder, ModelError):
             with open_tensors(path) as file:
                 for name in file.keys():  # noqa: SIM118 - not a mapping
                     shapes[name] = tuple(file.get_slice(name).get_shape())
@@ -109,5 +150,5 @@ def _stored(folder: Path, base: Architecture) -> dict[str, Shape]:
     return {
         name: shape
         for name, shape in shapes.items()
-        if name not in base.aliases and not name.endswith("rotary_emb.inv_freq")
+        if name not in model.architecture.aliases and not name.endswith("rotary_emb.inv_freq")
     }

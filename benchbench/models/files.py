@@ -53,12 +53,11 @@ def open_tensors(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def read_finite(path: Path) -> dict[str, Shape]:
-    """Return the shapes of a file's tensors; one that is not finite is a CheckpointError.
+def finite_tensors(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield a file's tensors by name; one that is not finite is a CheckpointError.
 
     A NaN in one adapter spoils its neighbours: vLLM's cache is shared and not cleared.
     """
-    shapes: dict[str, Shape] = {}
     with open_tensors(path) as file:
         for name in file.keys():  # noqa: SIM118 - not a mapping
             if (number := file.get_slice(name).get_dtype()) not in FLOATS:
@@ -71,17 +70,25 @@ def read_finite(path: Path) -> dict[str, Shape]:
                     f"{name} in {str(path)!r} holds NaN or infinity, as after a training that "
                     "diverged; it is not served. Lower the learning rate and run again."
                 )
-            shapes[name] = tuple(tensor.shape)
-    return shapes
+            yield name, tensor
+
+
+def shapes_of(*paths: Path) -> dict[str, Shape]:
+    """Return the shapes of files' tensors, all finite; one tensor at a time is in memory."""
+    return {name: tuple(tensor.shape) for path in paths for name, tensor in finite_tensors(path)}
+
+
+def unfit_files(folder: Path) -> list[str]:
+    """Return the names of files that a checkpoint may not hold."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if path.suffix not in SERVED)
 
 
 def refuse_others(folder: Path) -> None:
     """Raise CheckpointError for a folder that is missing or holds anything but plain data."""
     if not folder.is_dir():
         raise CheckpointError(f"there is no checkpoint in {str(folder)!r}; run again to train it.")
-    if found := sorted(
-        path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in SERVED
-    ):
+    if found := unfit_files(folder):
         raise CheckpointError(
             f"{str(folder)!r} holds {found[0]}; only .safetensors and .json files are served, as "
             "others may run code when they are read."

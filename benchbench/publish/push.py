@@ -22,15 +22,13 @@ from benchbench.errors import (
     brief,
 )
 from benchbench.hub import quiet
+from benchbench.models.files import SERVED
 from benchbench.records.record import RunRecord, TaskResult
 from benchbench.records.store import RUN_ID, Store
 
 CARD = "README.md"
 
 BRANCH = re.compile(r"(?!refs/)\w[\w-]*([./][\w-]+)*", re.ASCII)
-
-FITTING = (".safetensors", ".json")
-"""Files of a checkpoint: no pickles, which run code when they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +80,7 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
     folder = store.checkpoint(record).folder
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     files = {name: path for name, path in files.items() if path.is_file()}
-    if unfit := [name for name, path in files.items() if path.suffix not in FITTING]:
+    if unfit := [name for name, path in files.items() if path.suffix not in SERVED]:
         raise StoreError(
             f"the checkpoint of run {record.run_id} holds {unfit[0]!r}; only .safetensors and "
             ".json files are published."

@@ -109,7 +109,7 @@ def _trained(
     cost = replace(cost, forgetting=forgotten)
     exporter = Exporter(
         read_base=lambda: trainer.load(job)[0],
-        architecture=job.base.architecture,
+        base=job.base,
         prompts=prompts,
         precision=precision,
     )

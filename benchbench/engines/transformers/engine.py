@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchbench import machine
-from benchbench.checkpoints import modules
-from benchbench.checkpoints.check import check_checkpoint
-from benchbench.checkpoints.learned import Learned, check_length, read_learned
+from benchbench.checkpoints.format import Format
+from benchbench.checkpoints.learned import Learned
+from benchbench.checkpoints.routes import read_checkpoint
+from benchbench.engines.choice import TRANSFORMERS
 from benchbench.engines.engine import (
     Completion,
     EngineSettings,
@@ -15,9 +16,8 @@ from benchbench.engines.engine import (
     overflow,
 )
 from benchbench.engines.text import Decoder
-from benchbench.engines.transformers import TRANSFORMERS, generation
+from benchbench.engines.transformers import generation
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
-from benchbench.models.files import weight_files
 from benchbench.records.record import Checkpoint, EngineSpec
 
 
@@ -32,32 +32,27 @@ class TransformersEngine:
         quiet.disable_progress_bar()  # of loading weights; the command has bars of its own
         self.spec: EngineSpec = TRANSFORMERS.spec(settings.precision)
         self._settings = settings
-        self._base = settings.model.architecture
         self._dtype = getattr(torch, settings.precision)
-        self._checkpoints: dict[str, Checkpoint] = {}
+        self._served: dict[str, Format] = {}
         self._decoder = Decoder.of(settings.model)
         self._model = self._read_model()
-        self._learned: Learned | None = None
-        """What stands before every prompt now."""
-        self._live: Checkpoint | None = None
+        self._live: Format | None = None
         """What the model is now; None is the base model."""
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Check checkpoints; each is read when its requests are served."""
+        """Check checkpoints; the model becomes each when its requests are served."""
         for checkpoint in checkpoints:
-            if self._live is not None and self._live.run_id == checkpoint.run_id:
-                self._return_to_base()  # its files may be others now
             # A refused checkpoint must not be answered by the one before it.
-            self._checkpoints.pop(checkpoint.run_id, None)
-            check_checkpoint(checkpoint, self._settings.model)
-            if checkpoint.route in ("soft_prompt", "prefix"):
-                learned = read_learned(checkpoint.folder, self._base)
-                check_length(checkpoint, learned, self._settings.max_tokens, self._base)
-            self._checkpoints[checkpoint.run_id] = checkpoint
+            old = self._served.pop(checkpoint.run_id, None)
+            if old is not None and old is self._live:
+                self._return_to_base()
+            self._served[checkpoint.run_id] = read_checkpoint(
+                checkpoint, self._settings.model, self._settings.max_tokens
+            )
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions batch by batch, requests of like length together."""
-        check_requests(requests, self._checkpoints, self._settings)
+        check_requests(requests, self._served, self._settings)
         broken: set[str] = set()
         by_checkpoint: dict[str, list[Request]] = {}
         for request in requests:
@@ -84,17 +79,21 @@ class TransformersEngine:
 
             torch.cuda.empty_cache()
 
+    @property
+    def _learned(self) -> Learned | None:
+        """What stands before every prompt now."""
+        return self._live if isinstance(self._live, Learned) else None
+
     def _activate(self, run_id: str) -> None:
-        """Give the model the weights, the adapter or the learned prompt of a checkpoint."""
-        if run_id not in self._checkpoints:
+        """Make the model that of a checkpoint."""
+        if run_id not in self._served:
             raise EngineError(f"run {run_id} is not loaded; load its checkpoint first.")
-        checkpoint = self._checkpoints[run_id]
-        wanted = checkpoint if checkpoint.route != "base" else None
+        wanted = self._served[run_id]
         if self._live is wanted:
             return
         self._return_to_base()
         try:
-            self._become(checkpoint)
+            self._model = wanted.put_on(self._model)
         except Exception as error:
             if machine.is_out_of_memory(error):
                 raise
@@ -103,52 +102,18 @@ class TransformersEngine:
             self._live = wanted
             return
         # Half of it may be in the model. Out here, the error no longer keeps that alive.
-        self._model = self._learned = None
+        self._model = None
         self._model = self._read_model()
         raise CheckpointError(
             f"the checkpoint of run {run_id} cannot be served ({trouble}); delete that run's "
             "folder and run again."
         )
 
-    def _become(self, checkpoint: Checkpoint) -> None:
-        match checkpoint.route:
-            case "lora" | "transformers":
-                from peft import PeftModel
-
-                self._model = PeftModel.from_pretrained(self._model, checkpoint.folder).eval()
-            case "soft_prompt" | "prefix":
-                self._learned = read_learned(checkpoint.folder, self._base)
-            case "modules":
-                modules.load(self._model, checkpoint.folder)
-            case "weights":
-                self._read_weights(checkpoint)
-
     def _return_to_base(self) -> None:
-        if self._live is None:
-            return
-        match self._live.route:
-            case "lora":
-                self._model = self._model.unload()
-            case "soft_prompt" | "prefix":
-                self._learned = None
-            case "modules":
-                modules.detach(self._model)
-            case _:  # what some types of PEFT leave behind is not known
-                self._model = self._read_model()
-        self._live = None
+        if self._live is not None:
+            base = self._live.take_off(self._model)
+            self._model = self._read_model() if base is None else base
+            self._live = None
 
     def _read_model(self) -> Any:
         return self._settings.model.load(self._dtype).to(machine.device()).eval()
-
-    def _read_weights(self, checkpoint: Checkpoint) -> None:
-        from safetensors.torch import load_file
-
-        tensors: dict[str, Any] = {}
-        for path in weight_files(checkpoint.folder, CheckpointError):
-            tensors |= load_file(path)
-        _, unknown = self._model.load_state_dict(tensors, strict=False)
-        if unknown:  # check_weights compared the names with the base model's files
-            raise CheckpointError(
-                f"run {checkpoint.run_id} holds {unknown[0]}, which the base model has not."
-            )
-        self._model.tie_weights()

@@ -7,14 +7,18 @@ last slot. Whatever changes the live model is served one checkpoint after the ot
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchbench import machine
-from benchbench.checkpoints.check import check_checkpoint, check_modules
-from benchbench.checkpoints.learned import Learned, Prefix, SoftPrompt, check_length, read_learned
+from benchbench.checkpoints.format import Format
+from benchbench.checkpoints.learned import Prefix, SoftPrompt
+from benchbench.checkpoints.lora import Adapter
+from benchbench.checkpoints.modules import Added, AddedModule
+from benchbench.checkpoints.routes import read_checkpoint
 from benchbench.contract.task import Generation
+from benchbench.engines.choice import VLLM
 from benchbench.engines.engine import (
     Completion,
     EngineSettings,
@@ -23,12 +27,17 @@ from benchbench.engines.engine import (
     overflow,
 )
 from benchbench.engines.text import Decoder
-from benchbench.engines.vllm import VLLM
-from benchbench.engines.vllm.calls import Vllm, prompt_of
+from benchbench.engines.vllm.calls import RANKS, Vllm, prompt_of
 from benchbench.engines.vllm.exchange import Exchange, Question, has_nan, kind
 from benchbench.engines.vllm.live import IN_THE_MODEL, Live
 from benchbench.engines.vllm.room import Room, allowed_rank
-from benchbench.errors import BenchbenchError, CheckpointUnserved, EngineError, brief
+from benchbench.errors import (
+    BenchbenchError,
+    CheckpointError,
+    CheckpointUnserved,
+    EngineError,
+    brief,
+)
 from benchbench.records.record import Checkpoint, EngineSpec
 
 SLOTS = 8
@@ -44,6 +53,13 @@ CACHE_TOKENS = 131_072
 """Tokens the key-value cache holds on a processor, 256 for each sequence of a batch."""
 
 
+class Served(NamedTuple):
+    """A checkpoint, and what was read of it."""
+
+    checkpoint: Checkpoint
+    content: Format
+
+
 class VllmEngine:
     """Serves checkpoints of one base model through vLLM."""
 
@@ -52,34 +68,54 @@ class VllmEngine:
         self._settings = settings
         self._base = settings.model.architecture
         self._decoder = Decoder.of(settings.model)
-        self._checkpoints: dict[str, Checkpoint] = {}
-        self._learned: dict[str, Learned] = {}
-        self._room = Room.of(settings, self._base, checkpoints)
+        self._served: dict[str, Served] = {}
+        self._read = dict(self._readable(checkpoints))
+        """What was read to know what the engine needs, until it is loaded."""
+        self._room = Room.of([content for _, content in self._read.values()])
         self._live: Live | None = self._open()
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints, first by our own rules, then by what vLLM has a place for."""
         for checkpoint in checkpoints:
             self._forget(checkpoint.run_id)
-            check_checkpoint(checkpoint, self._settings.model)
-            if checkpoint.route not in VLLM.routes:
-                raise CheckpointUnserved(
-                    f"run {checkpoint.run_id} is kept in PEFT's own format, which vLLM cannot "
-                    "serve; use --engine transformers."
-                )
-            match checkpoint.route:
-                case "lora":
+            found = self._read.pop(checkpoint.run_id, None)
+            if found is None or found.checkpoint != checkpoint:
+                found = self._served_as(checkpoint)
+            live = self._usable()
+            self._room.check(checkpoint.run_id, found.content, len(live.adapters))
+            match found.content:
+                case Adapter():
                     self._add_adapter(checkpoint)
-                case "soft_prompt" | "prefix":
-                    self._add_learned(checkpoint, self._usable())
-                case "modules":
-                    self._check_places(checkpoint, self._usable())
-            self._checkpoints[checkpoint.run_id] = checkpoint
+                case Prefix():
+                    self._check_attentions(checkpoint, live)
+                case Added(modules):
+                    self._check_places(checkpoint, modules, live)
+            self._served[checkpoint.run_id] = found
+
+    def _readable(self, checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[str, Served]]:
+        """Read what can be served; a bad checkpoint needs no room, and is refused when loaded."""
+        for checkpoint in checkpoints:
+            with suppress(CheckpointError):
+                yield checkpoint.run_id, self._served_as(checkpoint)
+
+    def _served_as(self, checkpoint: Checkpoint) -> Served:
+        """Read a checkpoint; CheckpointError for one that vLLM cannot serve."""
+        found = read_checkpoint(checkpoint, self._settings.model, self._settings.max_tokens)
+        if checkpoint.route not in VLLM.routes:
+            raise CheckpointUnserved(
+                f"run {checkpoint.run_id} is of route {checkpoint.route!r}, which vLLM does not "
+                "serve; use --engine transformers."
+            )
+        if isinstance(found, Adapter) and found.rank > RANKS[-1]:
+            raise CheckpointUnserved(
+                f"the adapter of run {checkpoint.run_id} has rank {found.rank}; vLLM serves up to "
+                f"{RANKS[-1]}. Use --engine transformers."
+            )
+        return Served(checkpoint, found)
 
     def _forget(self, run_id: str) -> None:
         """Drop what a run was before: refused or of another route, it must not answer for it."""
-        self._checkpoints.pop(run_id, None)
-        self._learned.pop(run_id, None)
+        self._served.pop(run_id, None)
         with self._closing_on_failure() as live:
             if live.is_of(run_id):
                 live.become(None)
@@ -88,7 +124,7 @@ class VllmEngine:
     def complete(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as they finish: base rows with soft prompts, then all adapters mixed,
         then checkpoint by checkpoint what changes the live model."""
-        check_requests(requests, self._checkpoints, self._settings)
+        check_requests(requests, self._served, self._settings)
         broken: set[str] = set()
         for checkpoint, group in self._groups(requests):
             with self._closing_on_failure() as live:
@@ -105,17 +141,16 @@ class VllmEngine:
                 Request(id=str(n), checkpoint=checkpoint, prompt=tuple(p), generation=generation)
                 for n, p in enumerate(prompts)
             ],
-            self._checkpoints,
+            self._served,
             self._settings,
         )
-        found = self._checkpoints[checkpoint]
-        learned = self._learned.get(checkpoint)
+        found, content = self._served[checkpoint]
         with self._closing_on_failure() as live:
             live.become(found if found.route in IN_THE_MODEL else None)
             rows = live.vllm.prompt_logprobs(
                 [self._prompt(checkpoint, tokens) for tokens in prompts],
                 live.adapters.get(checkpoint),
-                skip=learned.tokens if learned else 0,
+                skip=content.tokens,
             )
             if any(math.isnan(value) for row in rows for value in row):
                 live.vllm.clear()
@@ -174,7 +209,7 @@ class VllmEngine:
         """Yield what can be served together, with the checkpoint that must be live for it."""
         groups: dict[tuple[int, str, str], list[Request]] = {}
         for request in requests:
-            found = self._checkpoints[request.checkpoint]
+            found = self._served[request.checkpoint].checkpoint
             alone = found.route in IN_THE_MODEL
             turn = 2 if alone else int(found.route == "lora")
             key = turn, found.run_id if alone else "", kind(request)
@@ -182,7 +217,7 @@ class VllmEngine:
         for (turn, run_id, _), group in sorted(groups.items(), key=lambda item: item[0]):
             if turn == 1 and len({request.checkpoint for request in group}) > SLOTS:
                 group.sort(key=lambda request: request.checkpoint)
-            yield self._checkpoints.get(run_id), group
+            yield self._served[run_id].checkpoint if run_id else None, group
 
     def _serve(
         self, requests: Sequence[Request], broken: set[str]
@@ -225,12 +260,12 @@ class VllmEngine:
         return [exchange.request for exchange in open_.values()]
 
     def _exchange(self, request: Request) -> Exchange:
-        learned = self._learned.get(request.checkpoint)
+        learned = self._served[request.checkpoint].content.tokens
         prompted = partial(self._prompt, request.checkpoint)
-        return Exchange(request, prompted, learned.tokens if learned else 0, self._decoder.ends)
+        return Exchange(request, prompted, learned, self._decoder.ends)
 
     def _prompt(self, run_id: str, tokens: Sequence[int]) -> Any:
-        match self._learned.get(run_id):
+        match self._served[run_id].content:
             case SoftPrompt(embeddings):
                 return prompt_of(tokens, embeddings)
             case Prefix() as prefix:  # placeholders, which the live model's hooks write over
@@ -238,7 +273,6 @@ class VllmEngine:
         return prompt_of(tokens)
 
     def _add_adapter(self, checkpoint: Checkpoint) -> None:
-        self._room.check_adapter(checkpoint, self._base, len(self._usable().adapters))
         with self._closing_on_failure() as live:
             live.become(None)
         try:
@@ -249,22 +283,17 @@ class VllmEngine:
                 "--engine transformers."
             ) from error
 
-    def _add_learned(self, checkpoint: Checkpoint, live: Live) -> None:
-        learned = read_learned(checkpoint.folder, self._base)
-        check_length(checkpoint, learned, self._settings.max_tokens, self._base)
-        self._room.check_learned(checkpoint, learned)
-        layers = self._base.cache[0]
-        if isinstance(learned, Prefix) and live.vllm.attentions() != layers:
+    def _check_attentions(self, checkpoint: Checkpoint, live: Live) -> None:
+        if live.vllm.attentions() != self._base.cache[0]:
             raise CheckpointUnserved(
                 f"vLLM's {self._base.name} has not one attention a layer, so the prefix of run "
                 f"{checkpoint.run_id} has no place there; use --engine transformers."
             )
-        self._learned[checkpoint.run_id] = learned
 
-    def _check_places(self, checkpoint: Checkpoint, live: Live) -> None:
-        added = check_modules(checkpoint.folder, self._base)
-        self._room.check_added(checkpoint, added)
-        if missing := live.vllm.unplaced([module.layer for module in added]):
+    def _check_places(
+        self, checkpoint: Checkpoint, modules: Sequence[AddedModule], live: Live
+    ) -> None:
+        if missing := live.vllm.unplaced([module.layer for module in modules]):
             raise CheckpointUnserved(
                 f"vLLM's {self._base.name} has no layer {missing[0]}, where run "
                 f"{checkpoint.run_id} adds a module; use --engine transformers."

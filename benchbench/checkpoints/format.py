@@ -1,0 +1,40 @@
+"""What a checkpoint is to an engine, whatever its route."""
+
+from pathlib import Path
+from typing import Any
+
+from benchbench.models.base import BaseModel
+
+
+class Format:
+    """What a checkpoint of one route holds; an instance has been read, and checked.
+
+    A class is a route's in ``routes.FORMATS``. Engines are given what was read, so that no file is
+    read and judged twice.
+    """
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Format":
+        """Read a folder; CheckpointError unless it is whole, finite, and of the base model."""
+        raise NotImplementedError
+
+    @property
+    def tokens(self) -> int:
+        """Positions it takes before every prompt."""
+        return 0
+
+    def put_on(self, model: Any) -> Any:
+        """Return the transformers model that a base model becomes with it."""
+        return model
+
+    def take_off(self, model: Any) -> Any | None:
+        """Return the base model again; None where it must be read anew."""
+        return model
+
+
+class Untuned(Format):
+    """Of the base model itself: nothing."""
+
+    @classmethod
+    def read(cls, folder: Path, base: BaseModel) -> "Untuned":
+        return cls()
