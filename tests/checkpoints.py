@@ -27,8 +27,6 @@ def lora(
     network = peft_model(
         BaseModel(model).load(torch.float32),
         "LoraConfig",
-        targets=None,
-        target_modules="all-linear",  # also GPT-2's, which are not torch's
         r=rank,
         lora_alpha=rank,
     )

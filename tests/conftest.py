@@ -175,6 +175,19 @@ def write_t5(folder: Path, *, seed: int = 0, **changes: int) -> Path:
     return folder
 
 
+def write_gpt2(folder: Path) -> Path:
+    """Write a small random GPT-2, whose linear layers keep their weights as [inputs, outputs]."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    write_tokenizer(folder)
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=320, n_embd=64, n_head=2, n_layer=1, n_positions=256)
+    config.bos_token_id, config.eos_token_id = 0, 1
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
 def write_tokenizer(folder: Path, *, ends: bool = False) -> None:
     """Write a byte-level tokenizer of 320 tokens with <s>, </s> and <pad>.
 

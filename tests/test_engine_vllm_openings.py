@@ -22,7 +22,7 @@ from benchbench.models.architecture import Architecture
 from benchbench.models.layers import block_ends
 from benchbench.records.record import Checkpoint
 from tests import checkpoints
-from tests.conftest import write_tokenizer
+from tests.conftest import write_gpt2, write_tokenizer
 from tests.served import PROMPTS, answers, opened, settings_of
 
 pytestmark = [
@@ -118,15 +118,8 @@ def test_vllm_leaves_standard_output_and_the_environment_alone(
     assert "tcmalloc" not in os.environ.get("LD_PRELOAD", "")
 
 
-@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set")  # PEFT mends it, and says so
 def test_what_vllm_does_not_serve_the_other_engine_does(tmp_path: Path) -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = tmp_path / "model"
-    write_tokenizer(model)
-    config = GPT2Config(vocab_size=320, n_embd=64, n_head=2, n_layer=1, n_positions=256)
-    config.bos_token_id, config.eos_token_id = 0, 1
-    GPT2LMHeadModel(config).save_pretrained(model)
+    model = write_gpt2(tmp_path / "model")
     made = [checkpoints.lora(tmp_path / "adapter", model)]
     settings = settings_of(model)
     with pytest.raises(EngineError, match=r"GPT2LMHeadModel.*use --engine transformers"):

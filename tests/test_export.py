@@ -9,12 +9,14 @@ import pytest
 
 from benchbench.checkpoints import parity
 from benchbench.checkpoints.export import Exporter, has_parameters_of
+from benchbench.checkpoints.lora import Adapter
 from benchbench.checkpoints.weights import has_own_head, is_tied, write_untied
 from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import EngineSettings
 from benchbench.models import logprobs
 from benchbench.models.base import BaseModel
 from tests import checkpoints
+from tests.conftest import write_gpt2
 
 # PEFT warns of much that is tested here: tied heads, layers it does not know, merges it refuses.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -234,3 +236,33 @@ def test_an_untied_copy_computes_the_same(tiny_model: Path, tmp_path: Path) -> N
     assert logprobs.token_logprobs(copy, PROMPTS) == logprobs.token_logprobs(
         read(tiny_model), PROMPTS
     )
+
+
+def test_gpt2_is_adapted_trained_exported_and_served(tmp_path: Path) -> None:
+    """Its linear layers are not torch's, and keep their weights the other way round."""
+    import torch
+
+    from benchbench import MethodSpec
+    from benchbench.registry.registry import Registry
+
+    base = write_gpt2(tmp_path / "gpt2")
+    model = Registry.load().method(MethodSpec(name="lora")).adapt(read(base), None)  # type: ignore[arg-type]
+    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    tokens = torch.tensor(PROMPTS[:1])
+    for _ in range(2):  # B is zero at first
+        model(tokens, labels=tokens).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    wanted = logprobs.token_logprobs(model.eval(), PROMPTS)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    assert exporter(base).write(model, folder) == "lora"
+    adapter = Adapter.read(folder, BaseModel(base))
+    assert adapter.targets == ("c_attn", "c_fc", "c_proj")
+    made = checkpoints.checkpoint(folder, "lora")
+    settings = EngineSettings(model=BaseModel(base), precision="float32", max_tokens=64)
+    engine = open_engine("transformers", settings, [made])
+    engine.load([made, checkpoints.base(base)])
+    assert parity.largest_difference(engine.logprobs("run", PROMPTS), wanted) < 1e-4
+    assert parity.largest_difference(engine.logprobs("base", PROMPTS), wanted) > 1e-2
+    engine.close()

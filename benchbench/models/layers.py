@@ -123,10 +123,14 @@ def _stack(model: Any, part: Any, wanted: int) -> list[tuple[str, Any]]:
 def _sizes(layer: Any) -> tuple[int, int] | None:
     """Return inputs and outputs of a linear layer; None for any other."""
     from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
 
     if isinstance(layer, Linear):
         return layer.in_features, layer.out_features
-    if isinstance(layer, Conv1D):  # GPT-2 keeps its weights the other way round
-        return layer.weight.shape[0], layer.weight.shape[1]
-    return None
+    return tuple(layer.weight.shape) if is_transposed(layer) else None
+
+
+def is_transposed(layer: Any) -> bool:
+    """Tell whether a linear layer keeps its weights as [inputs, outputs], as GPT-2's do."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, Conv1D)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from benchbench.contract.method import Method, Training
-from benchbench.models.layers import linear_layers
+from benchbench.models.layers import is_transposed, linear_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,10 @@ def peft_model(model: Any, kind: str, *, targets: str | None = "all-linear", **o
 
     config = _configuration(kind, options)
     if targets is not None:
-        linear_layers(model, targets)  # its error says which layers there are
+        layers = linear_layers(model, targets)  # its error says which layers there are
         options["target_modules"] = targets if targets == "all-linear" else targets.split("+")
+        if hasattr(config, "fan_in_fan_out") and all(map(is_transposed, layers.values())):
+            options.setdefault("fan_in_fan_out", True)  # PEFT mends it otherwise, with a warning
     task = "CAUSAL_LM"
     if model.config.is_encoder_decoder:
         task, options = "SEQ_2_SEQ_LM", _options_of_prompts(model.config, kind) | options
