@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -107,17 +108,28 @@ def is_out_of_memory(error: Exception) -> bool:
 
 @dataclass
 class Meter:
-    """Measures what happens between ``start`` and ``stop``, over all times that it does."""
+    """Measures what happens between ``start`` and ``stop``, the last time."""
 
-    peak: int | None = None
-    """Bytes at once; None where this system does not tell."""
+    seconds: float = 0.0
+    memory: int | None = None
+    """Most bytes at once; None where this system does not tell."""
+    joules: float | None = None
+    """None where the card does not count them."""
+    started: float = 0.0
 
     def start(self) -> None:
         reset_peak()
+        self.joules = energy()
+        self.started = time.perf_counter()
 
     def stop(self) -> None:
-        if (now := peak_memory()) is not None:
-            self.peak = max(self.peak or 0, now)
+        if device() == "cuda":
+            import torch
+
+            torch.cuda.synchronize()  # else the work is only queued
+        self.seconds = time.perf_counter() - self.started
+        self.memory, joules = peak_memory(), energy()
+        self.joules = None if joules is None or self.joules is None else joules - self.joules
 
 
 def memory_kind() -> MemoryKind:

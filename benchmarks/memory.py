@@ -75,10 +75,9 @@ def parse() -> Any:
 def print_row(row: dict[str, Any], first: bool) -> None:
     if first:
         print("model    method   batch  estimated   measured  ratio   without weights  (MB)")
-    parts = row["estimate"]
     print(
-        f"{row['model']:8} {row['method']:8} {row['batch']:5} {parts['total'] / 1e6:10.1f} "
-        f"{row['measured'] / 1e6:10.1f} {parts['total'] / row['measured']:6.2f} "
+        f"{row['model']:8} {row['method']:8} {row['batch']:5} {row['estimate'] / 1e6:10.1f} "
+        f"{row['measured'] / 1e6:10.1f} {row['estimate'] / row['measured']:6.2f} "
         f"{row['without_weights']:17.2f}"
     )
 
@@ -92,22 +91,23 @@ def measure(name: str, method: str, batch: str) -> dict[str, Any]:
         reset_peak()
         before = peak_memory() if machine.device() == "cpu" else 0
         assert before is not None, "this system does not tell how much memory a process holds"
-        job, cost = train(path, name, method, int(batch), model)
+        job, fitted = train(path, name, method, int(batch), model)
+        cost, held = fitted.cost, (*fitted.model.parameters(), *fitted.model.buffers())
+        weights = sum(tensor.nbytes for tensor in held)
         built = Registry.load().method(job.spec.method)
         assert job.spec.train is not None and job.examples is not None
         examples = list(read_examples(job.examples))
         shape = largest(examples, job.spec.train, job.spec.seed, packed=bool(cost.packed))
         found = estimate(BaseModel(model), built, job.spec.train, shape, job.spec.precision)
-    assert found.total is not None and found.weights is not None, found.reason
-    assert found.trained_parameters == cost.trainable_parameters
+    assert found.total is not None, found.reason
     measured = cost.peak_memory_bytes - before
     return {
         "model": name,
         "method": method,
         "batch": int(batch),
-        "estimate": {k: v for k, v in vars(found).items() if k not in ("shape", "reason")},
+        "estimate": found.total,
         "measured": measured,
-        "without_weights": (found.total - found.weights) / (measured - found.weights),
+        "without_weights": (found.total - weights) / (measured - weights),
         "process": before,
     }
 
@@ -133,7 +133,7 @@ def train(path: Path, name: str, method: str, batch: int, model: Path | None = N
     job = new_job(path, method, examples, steps=3, batch_size=batch)
     read = BaseModel(model).load(torch.float32).to(machine.device())
     built = Registry.load().method(job.spec.method)
-    return job, trainer.fit(job, built, read, lambda _: None).cost
+    return job, trainer.fit(job, built, read, lambda _: None)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from benchbench.registry.registry import Registry
 from benchbench.train import batches, trainer
 from benchbench.train.examples import plan, read_examples
 from benchbench.train.job import TrainJob
+from benchbench.train.schedule import training
 
 from workload import described, new_job, super_ni  # isort: skip
 
@@ -287,13 +288,7 @@ def bare(job: TrainJob, method: Method, model: Any) -> tuple[Times, Sequence[Seq
 
 def facts(job: TrainJob, method: Method, steps: int) -> Training:
     assert job.spec.train is not None
-    return Training(
-        steps=steps,
-        parts=1,
-        weight_decay=job.spec.train.weight_decay,
-        max_grad_norm=job.spec.train.max_grad_norm,
-        batches=lambda: iter(()),
-    )
+    return training(job.spec.train, method.role, steps=steps, parts=1, batches=lambda: iter(()))
 
 
 def now() -> tuple[float, float]:

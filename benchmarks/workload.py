@@ -92,7 +92,7 @@ def super_ni(model: Path, count: int, data: Path | None) -> tuple[list[Example],
 
 def described(examples: Sequence[Example]) -> str:
     """Describe the distribution of lengths."""
-    lengths = [len(e.prompt) + len(e.completion) for e in examples]
+    lengths = [len(e.tokens) for e in examples]
     cuts = [round(cut) for cut in quantiles(lengths, n=20)]
     learned = sum(len(e.completion) for e in examples) / sum(lengths)
     return (

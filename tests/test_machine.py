@@ -33,16 +33,16 @@ def test_a_peak_is_what_was_held_at_once_since_the_reset() -> None:
     assert after is not None and after < held - 50 * MEGABYTE
 
 
-def test_a_meter_keeps_the_most_of_all_times_and_sees_nothing_between_them() -> None:
+def test_a_meter_measures_what_it_was_started_for_and_nothing_else() -> None:
     meter = Meter()
-    peaks = []
+    found = []
     for megabytes in (48, 8):
+        _hold(160)
         meter.start()
         _hold(megabytes)
         meter.stop()
-        peaks.append(meter.peak)
-        _hold(160)
-    reset_peak()
-    now = peak_memory()
-    assert now is not None and peaks[0] == peaks[1]
-    assert peaks[0] is not None and peaks[0] < now + 100 * MEGABYTE
+        found.append(meter.memory)
+    assert found[0] is not None and found[1] is not None
+    assert 20 * MEGABYTE < found[0] - found[1] < 100 * MEGABYTE
+    assert meter.joules is None
+    assert 0 < meter.seconds < 60

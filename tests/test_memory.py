@@ -1,7 +1,6 @@
 """Estimated memory: counted exactly where it can be, and unknown where it cannot."""
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from benchbench.models.base import BaseModel
 from benchbench.models.prompt import Example
 from benchbench.plan.plan import Grid, make_plan
 from benchbench.registry.registry import Registry
-from benchbench.train.memory import Estimate, Shape, estimate, estimate_all, largest
-from benchbench.train.recorder import count_parameters
+from benchbench.train.memory import Shape, estimate, estimate_all, largest
+from benchbench.train.schedule import training
 from tests import toys
 from tests.toy_jobs import TRAIN, some_examples
 from tests.toy_training import Toy
@@ -27,71 +26,69 @@ def registry() -> Registry:
     return Registry.load()
 
 
-def needs(model: Path, method: Method, shape: Shape = SMALL, **train: Any) -> Estimate:
+def needs(model: Path, method: Method, shape: Shape = SMALL, **train: Any) -> int:
     found = estimate(BaseModel(model), method, replace(TRAIN, **train), shape, "float32")
-    assert not found.reason
-    return found
+    assert not found.reason and found.total
+    return found.total
+
+
+def held(model: Path, method: Method) -> int:
+    """Bytes of the real weights, their gradients, and what AdamW keeps, all at one time."""
+    import torch
+
+    told = training(TRAIN, method.role, steps=1, parts=1, batches=lambda: iter(()))
+    real = method.adapt(BaseModel(model).load(torch.float32), told)
+    weights = {id(t): t.nbytes for t in (*real.parameters(), *real.buffers())}
+    trained = [p for p in real.parameters() if p.requires_grad]
+    step_numbers = 4 * len(trained)
+    return sum(weights.values()) + 3 * sum(p.nbytes for p in trained) + step_numbers
 
 
 @pytest.mark.parametrize(
     "name", ["full", "lora", "adapter", "bitfit", "prompt-tuning", "prefix-tuning", "dora", "ia3"]
 )
-def test_what_is_trained_is_counted_exactly(
+def test_what_is_held_from_step_to_step_is_counted_exactly(
     registry: Registry, tiny_model: Path, untied_model: Path, name: str
 ) -> None:
-    import torch
-
     method = registry.method(MethodSpec(name=name))
-    training = Training(
-        steps=1, parts=1, weight_decay=0.0, max_grad_norm=1.0, batches=lambda: iter(())
-    )
     for folder in (tiny_model, untied_model):
-        real = method.adapt(BaseModel(folder).load(torch.float32), training)
-        counted = count_parameters(real)
-        found = needs(folder, method)
-        assert found.trained_parameters == counted.trainable_parameters
-        assert found.gradients == counted.trained_bytes
-        held = {id(t): t.nbytes for t in (*real.parameters(), *real.buffers())}
-        assert found.weights == sum(held.values())
+        rest = needs(folder, method, Shape(rows=1, tokens=2)) - held(folder, method)
+        # Beside it there is little: a gradient of embeddings that is added up, learned tokens.
+        assert 0 <= rest < (250_000 if name in ("full", "prompt-tuning") else 100_000)
 
 
-def test_adam_keeps_two_numbers_of_each_that_is_trained(
+class Plain(Toy):
+    """Trains everything without a state."""
+
+    name = "plain"
+
+    def optimizer(self, model: Any, training: Training) -> Any:
+        import torch
+
+        return torch.optim.SGD(model.parameters(), lr=self.learning_rate)
+
+
+def test_adam_keeps_two_numbers_of_each_that_is_trained_and_another_what_it_keeps(
     registry: Registry, tiny_model: Path
 ) -> None:
-    found = needs(tiny_model, registry.method(MethodSpec(name="full")))
-    assert found.states is not None and found.gradients is not None
-    steps = 4 * 20  # a step number for each tensor
-    assert 0 <= found.states - 2 * found.gradients <= steps
-    assert found.logits == 4 * SMALL.rows * SMALL.tokens * 320
-
-
-def test_another_optimizer_keeps_what_it_keeps(tiny_model: Path) -> None:
-    class Plain(Toy):
-        name = "plain"
-
-        def optimizer(self, model: Any, training: Training) -> Any:
-            import torch
-
-            return torch.optim.SGD(model.parameters(), lr=self.learning_rate)
-
-    assert needs(tiny_model, Plain()).states == 0
+    full = registry.method(MethodSpec(name="full"))
+    weights = [p.nbytes for p in BaseModel(tiny_model).load("auto").parameters()]
+    step_numbers = 4 * len(weights)
+    assert needs(tiny_model, full) - needs(tiny_model, Plain()) == 2 * sum(weights) + step_numbers
 
 
 @pytest.mark.parametrize(("name", "packed"), [("full", True), ("lora", False)])
 def test_more_is_never_less(registry: Registry, tiny_model: Path, name: str, packed: bool) -> None:
     method = registry.method(MethodSpec(name=name))
-    shapes = [(1, 32), (2, 32), (4, 64)]
+    shapes = [(1, 32), (2, 32), (4, 32), (4, 64)]
     found = [
         needs(tiny_model, method, Shape(rows=rows, tokens=tokens, packed=packed))
         for rows, tokens in shapes
     ]
-    for less, more in pairwise(found):
-        assert less.activations < more.activations  # type: ignore[operator]
-        assert less.total <= more.total  # type: ignore[operator]
-        assert (less.weights, less.states) == (more.weights, more.states)
-    assert found[0].total < found[-1].total  # type: ignore[operator]
-    # Rows are independent: twice as many take twice as much.
-    assert found[1].activations == pytest.approx(2 * found[0].activations, rel=0.05)  # type: ignore[operator]
+    assert found == sorted(found)
+    # Rows are independent: twice as many take twice as much, beside few gradients.
+    if name == "lora":
+        assert found[2] - found[1] == pytest.approx(2 * (found[1] - found[0]), rel=0.01)
 
 
 def test_activations_are_those_that_autograd_keeps(registry: Registry, tiny_model: Path) -> None:
@@ -114,8 +111,9 @@ def test_activations_are_those_that_autograd_keeps(registry: Registry, tiny_mode
             tokens, labels=tokens, attention_mask=torch.ones_like(tokens), use_cache=False
         ).loss
     saved = sum(storage.nbytes() for storage in kept.values())
-    found = needs(tiny_model, registry.method(MethodSpec(name="full")), Shape(rows=4, tokens=64))
-    assert saved <= found.activations <= 1.5 * saved  # type: ignore[operator]
+    weights = sum(t.nbytes for t in (*model.parameters(), *model.buffers()))
+    found = needs(tiny_model, Plain(), Shape(rows=4, tokens=64)) - weights
+    assert saved <= found <= 1.5 * saved
     assert loss.isfinite()
 
 
@@ -124,13 +122,11 @@ def test_recomputing_saves_activations_and_parts_keep_gradients(
 ) -> None:
     full, shape = registry.method(MethodSpec(name="full")), Shape(rows=4, tokens=64)
     plain = needs(tiny_model, full, shape)
-    recomputed = needs(tiny_model, full, shape, gradient_checkpointing=True)
-    assert recomputed.activations < plain.activations  # type: ignore[operator]
-    assert recomputed.total < plain.total  # type: ignore[operator]
-    in_parts = needs(tiny_model, full, shape, gradient_accumulation=2)
+    assert needs(tiny_model, full, shape, gradient_checkpointing=True) < plain
     # The gradients of earlier parts are there when activations are most.
-    assert in_parts.activations == plain.activations
-    assert in_parts.total >= plain.total  # type: ignore[operator]
+    weights = [p.nbytes for p in BaseModel(tiny_model).load("auto").parameters()]
+    more = needs(tiny_model, full, shape, gradient_accumulation=2) - plain
+    assert 0 < more <= sum(weights)
 
 
 def test_arithmetic_in_bfloat16_halves_some_activations(
@@ -138,16 +134,13 @@ def test_arithmetic_in_bfloat16_halves_some_activations(
 ) -> None:
     full, shape = registry.method(MethodSpec(name="full")), Shape(rows=4, tokens=64)
     mixed = estimate(BaseModel(tiny_model), full, TRAIN, shape, "bfloat16")
-    assert (mixed.reason, mixed.gradients) == ("", needs(tiny_model, full).gradients)
-    assert mixed.total is not None
+    assert mixed.total is not None and not mixed.reason
 
 
 def test_an_encoder_decoder_model_is_estimated(registry: Registry, t5_folder: Path) -> None:
     shape = Shape(rows=2, tokens=16, answers=8)
-    more = replace(shape, answers=16)
     lora = registry.method(MethodSpec(name="lora"))
-    found, larger = (needs(t5_folder, lora, each) for each in (shape, more))
-    assert found.activations < larger.activations  # type: ignore[operator]
+    assert needs(t5_folder, lora, shape) < needs(t5_folder, lora, replace(shape, answers=16))
 
 
 @pytest.fixture
@@ -201,8 +194,6 @@ def test_what_depends_on_data_or_weights_is_unknown_and_says_why(
         "steps": "steps looks at the values of weights or data",
         "wrong": "KeyError: 'no_such_layer'",
     }
-    known = estimate(BaseModel(tiny_model), Steps(), TRAIN, SMALL, "float32")
-    assert known.gradients == needs(tiny_model, Toy()).gradients and known.states is None
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
@@ -212,7 +203,7 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
 
 def test_the_largest_part_is_found() -> None:
     examples = some_examples(32)
-    lengths = [len(e.prompt) + len(e.completion) for e in examples]
+    lengths = [len(e.tokens) for e in examples]
     apart = largest(examples, TRAIN, 0, packed=False)
     assert apart.rows <= TRAIN.batch_size and apart.tokens <= max(lengths)
     one = largest(examples, replace(TRAIN, batch_size=32), 0, packed=False)

@@ -1,7 +1,7 @@
 """From requests to scored rows: one a sample, whatever its task is asked and however it scores."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
@@ -112,8 +112,8 @@ def score_row(job: Job, answer: Answer) -> dict[str, Any]:
 
     Raises ValueError where the scores are not what the task promises, and whatever the task raises.
     """
-    task, sample = job.split.task, job.split.samples[answer.index]
-    prompt, completions = job.prompts[answer.index], answer.completions
+    sample, prompt = job.split.samples[answer.index], job.prompts[answer.index]
+    completions = answer.completions
     row: dict[str, Any] = {
         "id": sample.id,
         "groups": dict(sample.groups),
@@ -122,14 +122,12 @@ def score_row(job: Job, answer: Answer) -> dict[str, Any]:
         "truncated": answer.truncated,
         "targets": list(sample.targets),
     }
-    if task.ranked:
-        logprobs = completions[0].choices
-        scores = task.score_choices(sample, logprobs)
-        return row | {"choices": list(logprobs), "scores": checked(scores, job.split.metric)}
     outputs = [text for completion in completions for text in completion.texts]
+    choices = completions[0].choices
+    answers, scores = job.split.scored(sample, outputs, choices)
+    if job.split.task.ranked:
+        return row | {"choices": list(choices), "scores": scores}
     tokens = [each for completion in completions for each in completion.tokens]
-    answers = [task.extract(text) for text in outputs]
-    scores = {} if task.judged else checked(task.score(sample, answers), job.split.metric)
     return row | {
         "outputs": outputs,
         "output_tokens": [len(each) for each in tokens],
@@ -138,14 +136,3 @@ def score_row(job: Job, answer: Answer) -> dict[str, Any]:
         "answers": answers,
         "scores": scores,
     }
-
-
-def checked(scores: Mapping[str, float], primary: str) -> dict[str, float]:
-    """Return scores as plain numbers; ValueError where one is out of [0, 1] or none is primary."""
-    found = {name: float(value) for name, value in scores.items()}
-    if primary not in found:
-        raise ValueError(f"there is no {primary!r} among its scores: {', '.join(found) or 'none'}")
-    for name, value in found.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}; a score lies in [0, 1]")
-    return found

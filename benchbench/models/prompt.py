@@ -57,6 +57,11 @@ class Example:
     """Spans (start, end) of the completion that are read only: what is said between answers."""
 
     @property
+    def tokens(self) -> tuple[int, ...]:
+        """Return all of it."""
+        return (*self.prompt, *self.completion)
+
+    @property
     def is_learned(self) -> bool:
         """Whether there is anything to learn; of a prompt that is too long, only itself is left."""
         return bool(self.completion)

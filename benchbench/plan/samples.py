@@ -1,7 +1,7 @@
 """Samples of tasks and mixes, read, checked and drawn."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,32 @@ class TaskSplit:
     def metric(self) -> str:
         """The primary metric."""
         return self.protocol.metric or self.task.metric
+
+    def scored(
+        self, sample: Sample, texts: Sequence[str], choices: Sequence[float] = ()
+    ) -> tuple[list[str], dict[str, float]]:
+        """Return the answers within outputs, and a sample's scores; none where a judge compares.
+
+        ``choices`` are the log-probabilities of a ranked sample's. Raises ValueError where the
+        scores are not what the task promises, and whatever the task raises.
+        """
+        if self.task.ranked:
+            return [], _checked(self.task.score_choices(sample, choices), self.metric)
+        answers = [self.task.extract(text) for text in texts]
+        if self.task.judged:
+            return answers, {}
+        return answers, _checked(self.task.score(sample, answers), self.metric)
+
+
+def _checked(scores: Mapping[str, float], primary: str) -> dict[str, float]:
+    """Return scores as plain numbers; ValueError where one is out of [0, 1] or none is primary."""
+    found = {name: float(value) for name, value in scores.items()}
+    if primary not in found:
+        raise ValueError(f"there is no {primary!r} among its scores: {', '.join(found) or 'none'}")
+    for name, value in found.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; a score lies in [0, 1]")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from benchbench.errors import Unsuited
+from benchbench.checkpoints import parity
+from benchbench.errors import PluginError, Unsuited
 from benchbench.testing import material
 from benchbench.testing.trial import FACTOR, STEPS, Trial
 from benchbench.testing.verdict import Failed, NotTried, line
+from benchbench.train import trainer
+from benchbench.train.batches import IGNORED, padded
 
 INSTALL = "pip install"
 """An ImportError with this in it is no fault of the method."""
@@ -29,8 +32,8 @@ def adapts(trial: Trial) -> str:
         assert trial.adapted
         step = "optimizer()"
         trainable = trial.trainable
-    except Failed:
-        raise
+    except PluginError as error:
+        raise Failed(str(error)) from error
     except Unsuited as reason:
         raise NotTried(f"the method does not take the exam's small Llama: {reason}") from reason
     except Exception as error:  # a stranger's method may raise anything
@@ -59,12 +62,9 @@ def adapts(trial: Trial) -> str:
 
 def starts_as_declared(trial: Trial) -> str:
     """Return how far the adapted, untrained model is from the base."""
-    from benchbench.checkpoints import parity
-    from benchbench.train import trainer
-
     adapted, declared = trial.adapted, trial.method().identity
-    start = trainer.logprobs(adapted.model, adapted.prompts, "float32")
-    moved = parity.largest_difference(start, adapted.base)
+    _, prompts, base = trial.loaded
+    moved = parity.largest_difference(trainer.logprobs(adapted.model, prompts, "float32"), base)
     same = moved <= trial.tolerance
     found = f"the largest difference of a log-probability to the base model is {moved:.2g}"
     if declared and not same:
@@ -166,8 +166,6 @@ def packs(trial: Trial) -> str:
 def pads(trial: Trial) -> str:
     """Return how much padding on the right changes completions."""
     import torch
-
-    from benchbench.train.batches import IGNORED, padded
 
     rows = material.examples()[:4]
     batch = padded(rows)

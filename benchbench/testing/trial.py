@@ -6,21 +6,24 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchbench import machine
-from benchbench.contract.method import Method, Training
+from benchbench.checkpoints import parity
+from benchbench.contract.method import Method
 from benchbench.records.record import RunRecord, hash_files
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material
 from benchbench.testing.served import Served, serve
-from benchbench.testing.verdict import Failed
-from benchbench.train.examples import read_examples, write_examples
+from benchbench.train import process, trainer
+from benchbench.train.examples import write_examples
 from benchbench.train.job import Phase, Progress, TrainJob
+from benchbench.train.recorder import count_parameters
 from benchbench.train.resume import FROZEN
+from benchbench.train.trainer import Adapted
 
 STEPS = 32
 """Of each training: a few more than the trainer makes before its first checkpoint."""
@@ -29,18 +32,6 @@ FACTOR = 10.0
 """Default learning rates are multiplied by this: the model is as small as ``nano``."""
 
 SEED = 42
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adapted:
-    """A model as ``adapt`` returned it."""
-
-    model: Any
-    training: Training
-    prompts: list[list[int]]
-    """Of the parity gate."""
-    base: list[list[float]]
-    """Their log-probabilities under the base model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +70,6 @@ class Trial:
     """What each engine served, by the engine's name."""
 
     def __post_init__(self) -> None:
-        from benchbench.checkpoints import parity
-
         self.write_base(self.base)
         write_examples(self.folder / "examples.safetensors", material.examples())
         self.digest = self.hash_base()
@@ -144,48 +133,26 @@ class Trial:
         )
 
     @cached_property
+    def loaded(self) -> tuple[Any, list[list[int]], list[list[float]]]:
+        """Return the base model, the parity gate's prompts, and their log-probabilities."""
+        model, prompts = trainer.load(self.job("adapted"))
+        return model, prompts, trainer.logprobs(model, prompts, "float32")
+
+    @cached_property
     def adapted(self) -> Adapted:
         """Adapt a base model, as the trainer does before its first step."""
-        from torch.nn import Module
-        from transformers import set_seed
-
-        from benchbench.train import batches, trainer
-
-        job = self.job("adapted")
-        assert job.spec.train and job.examples
-        model, prompts = trainer.load(job)
-        base = trainer.logprobs(model, prompts, "float32")
-        rows = read_examples(job.examples)
-        parts = batches.Parts(rows, [range(len(rows))] * STEPS, batches.padded)
-        training = Training(
-            steps=STEPS,
-            parts=1,
-            weight_decay=job.spec.train.weight_decay,
-            max_grad_norm=job.spec.train.max_grad_norm,
-            batches=partial(parts.batches, model.device),
-        )
-        set_seed(SEED)
-        adapted = self.method().adapt(model, training)
-        if not isinstance(adapted, Module):
-            raise Failed(
-                f"adapt() must return the model to train, and returned {adapted!r}; end it with "
-                "`return model`"
-            )
-        return Adapted(model=adapted, training=training, prompts=prompts, base=base)
+        job, model = self.job("adapted"), self.loaded[0]
+        return trainer.adapt(job, self.method(), model, trainer.read_parts(job, model))
 
     @cached_property
     def trainable(self) -> int:
         """Count the parameters to train, after the optimizer was built, as the trainer does."""
-        from benchbench.train.recorder import count_parameters
-
         self.method().optimizer(self.adapted.model, self.adapted.training)
         return count_parameters(self.adapted.model).trainable_parameters
 
     @cached_property
     def run(self) -> Run:
         """Train, export and keep the artefact, as ``benchbench run`` does."""
-        from benchbench.train import process
-
         job = self.job("run")
         phases: list[Phase] = ["loading"]
         outcome = process.run(job, lambda progress: phases.append(progress.phase))
@@ -232,8 +199,6 @@ class Trial:
         return self._fit(self.job("resumed"))
 
     def _fit(self, job: TrainJob, report: Callable[[Progress], None] = lambda _: None) -> Trained:
-        from benchbench.train import trainer
-
         seen: list[int] = []
 
         def see(progress: Progress) -> None:

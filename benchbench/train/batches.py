@@ -1,11 +1,11 @@
 """From samples to tensors: a row each, or several in a row where that computes the same."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchbench.models.prompt import Example
-from benchbench.train.examples import Examples
+from benchbench.train.examples import Examples, Step
 
 IGNORED = -100
 """Label of a token that is not learned, by torch's and transformers' convention."""
@@ -19,14 +19,22 @@ class Parts(Sequence[list[Example]]):
     """The batches of all steps, or the parts they are computed in: Trainer's data set."""
 
     examples: Examples
-    indices: Sequence[Sequence[int]]
+    steps: Sequence[Step]
+    """As ``plan`` deals them; each has as many parts as the first."""
     collate: Collate
 
+    @property
+    def tokens(self) -> list[int]:
+        """Return how many tokens each step sees, padding left out."""
+        lengths = self.examples.lengths
+        return [sum(lengths[i] for part in step for i in part) for step in self.steps]
+
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.steps) * len(self.steps[0])
 
     def __getitem__(self, index: Any) -> Any:
-        return [self.examples[i] for i in self.indices[index]]
+        step, part = divmod(range(len(self))[index], len(self.steps[0]))
+        return [self.examples[i] for i in self.steps[step][part]]
 
     def batches(self, device: Any) -> Iterator[Tensors]:
         """Yield the tensors that training will see."""
@@ -39,22 +47,8 @@ def padded(examples: Sequence[Example]) -> Tensors:
 
     Tensors ``input_ids``, ``attention_mask`` and ``labels`` [rows, tokens].
     """
-    import torch
-
-    width = max(len(e.prompt) + len(e.completion) for e in examples)
-    shape = (len(examples), width)
-    # Padding is masked, so its token does not matter; 0 exists in every vocabulary.
-    batch = {
-        "input_ids": torch.zeros(shape, dtype=torch.long),
-        "attention_mask": torch.zeros(shape, dtype=torch.long),
-        "labels": torch.full(shape, IGNORED, dtype=torch.long),
-    }
-    for row, example in enumerate(examples):
-        tokens, labels = _tokens_and_labels(example)
-        batch["input_ids"][row, : len(tokens)] = torch.tensor(tokens)
-        batch["attention_mask"][row, : len(tokens)] = 1
-        batch["labels"][row, : len(tokens)] = torch.tensor(labels)
-    return batch
+    labels = _table(map(_labels, examples), IGNORED)
+    return _masked([example.tokens for example in examples]) | {"labels": labels}
 
 
 def packed(examples: Sequence[Example]) -> Tensors:
@@ -63,27 +57,9 @@ def packed(examples: Sequence[Example]) -> Tensors:
     Tensors ``input_ids``, ``position_ids`` and ``labels`` [rows, tokens]. There is no attention
     mask: transformers keeps samples apart where positions do not go on, and without one only.
     """
-    import torch
-
-    lengths = [len(e.prompt) + len(e.completion) for e in examples]
+    lengths = [len(example.tokens) for example in examples]
     rows = fill(lengths, max(lengths))
-    shape = (len(rows), max(lengths))
-    batch = {
-        "input_ids": torch.zeros(shape, dtype=torch.long),
-        "position_ids": torch.zeros(shape, dtype=torch.long),
-        "labels": torch.full(shape, IGNORED, dtype=torch.long),
-    }
-    for number, row in enumerate(rows):
-        end = 0
-        for index in row:
-            start, end = end, end + lengths[index]
-            tokens, labels = _tokens_and_labels(examples[index])
-            batch["input_ids"][number, start:end] = torch.tensor(tokens)
-            batch["labels"][number, start:end] = torch.tensor(labels)
-            batch["position_ids"][number, start:end] = torch.arange(lengths[index])
-        # What is left over is a sample of its own, of which nothing is learned.
-        batch["position_ids"][number, end:] = torch.arange(shape[1] - end)
-    return batch
+    return _packed([[examples[index] for index in row] for row in rows], max(lengths))
 
 
 def paired(examples: Sequence[Example]) -> Tensors:
@@ -92,21 +68,8 @@ def paired(examples: Sequence[Example]) -> Tensors:
     Tensors ``input_ids`` and ``attention_mask`` [rows, prompt tokens] and ``labels`` [rows, answer
     tokens], from which the model makes its decoder's inputs.
     """
-    import torch
-
-    widest = max(len(e.prompt) for e in examples)
-    longest = max(len(e.completion) for e in examples)
-    batch = {
-        "input_ids": torch.zeros((len(examples), widest), dtype=torch.long),
-        "attention_mask": torch.zeros((len(examples), widest), dtype=torch.long),
-        "labels": torch.full((len(examples), longest), IGNORED, dtype=torch.long),
-    }
-    for row, example in enumerate(examples):
-        batch["input_ids"][row, : len(example.prompt)] = torch.tensor(example.prompt)
-        batch["attention_mask"][row, : len(example.prompt)] = 1
-        labels = _tokens_and_labels(example)[1][len(example.prompt) :]
-        batch["labels"][row, : len(labels)] = torch.tensor(labels)
-    return batch
+    labels = (_labels(example)[len(example.prompt) :] for example in examples)
+    return _masked([example.prompt for example in examples]) | {"labels": _table(labels, IGNORED)}
 
 
 def fill(lengths: Sequence[int], width: int) -> list[list[int]]:
@@ -137,25 +100,18 @@ def packs_exactly(model: Any, examples: Sequence[Example], tolerance: float) -> 
     """
     import torch
 
-    few = sorted(examples, key=lambda e: len(e.prompt) + len(e.completion))[:3]
+    few = sorted(examples, key=lambda example: len(example.tokens))[:3]
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
             apart = torch.cat([_answers(model, padded([example])) for example in few])
-            together = _answers(model, _in_one_row(few))
+            together = _answers(model, _packed([few], sum(len(example.tokens) for example in few)))
     except Exception:  # an architecture may have no position_ids, and says so in its own way
         return False
     finally:
         model.train(training)
     return bool((apart - together).abs().max() <= tolerance)
-
-
-def _in_one_row(examples: Sequence[Example]) -> Tensors:
-    import torch
-
-    rows = [packed([example]) for example in examples]
-    return {name: torch.cat([row[name] for row in rows], 1) for name in rows[0]}
 
 
 def _answers(model: Any, batch: Tensors) -> Any:
@@ -172,9 +128,32 @@ def _answers(model: Any, batch: Tensors) -> Any:
     return found.gather(1, labels[places][:, None])[:, 0]
 
 
-def _tokens_and_labels(example: Example) -> tuple[list[int], list[int]]:
-    """Return a sample's tokens, and its labels: what answers say, and not what is read."""
-    tokens = [*example.prompt, *example.completion]
+def _packed(rows: Sequence[Sequence[Example]], width: int) -> Tensors:
+    """Return samples in rows of a width; what is left over is a sample of which none is learned."""
+    tokens = [[token for example in row for token in example.tokens] for row in rows]
+    positions = [
+        [n for length in (*lengths, width - sum(lengths)) for n in range(length)]
+        for lengths in ([len(example.tokens) for example in row] for row in rows)
+    ]
+    labels = _table(([label for each in row for label in _labels(each)] for row in rows), IGNORED)
+    return {"input_ids": _table(tokens), "position_ids": _table(positions), "labels": labels}
+
+
+def _masked(rows: Sequence[Sequence[int]]) -> Tensors:
+    # Padding is masked, so its token does not matter; 0 exists in every vocabulary.
+    return {"input_ids": _table(rows), "attention_mask": _table([1] * len(row) for row in rows)}
+
+
+def _table(rows: Iterable[Sequence[int]], padding: int = 0) -> Any:
+    """Return rows as whole numbers [rows, the longest's tokens], padded on the right."""
+    import torch
+
+    tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=padding)
+
+
+def _labels(example: Example) -> list[int]:
+    """Return the labels of a sample's tokens: what answers say, and not what is read."""
     prompt = len(example.prompt)
     labels = [IGNORED] * prompt + list(example.completion)
     for start, stop in example.read:
@@ -182,4 +161,4 @@ def _tokens_and_labels(example: Example) -> tuple[list[int], list[int]]:
     # Nothing predicts a first token; transformers counts the others as the loss's denominator.
     if not prompt:
         labels[0] = IGNORED
-    return tokens, labels
+    return labels

@@ -3,12 +3,12 @@
 import hashlib
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from benchbench import files
 from benchbench.contract.task import Protocol
@@ -53,13 +53,8 @@ class Examples(Sequence[Example]):
     def __len__(self) -> int:
         return len(self.prompts)
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: Any) -> Any:
+        """Return one sample."""
         index = range(len(self))[index]
         tokens = self.tokens[self.starts[index] : self.starts[index + 1]].tolist()
         prompt = int(self.prompts[index])
@@ -76,7 +71,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     import numpy
     from safetensors.numpy import save_file
 
-    rows = [(*example.prompt, *example.completion) for example in examples]
+    rows = [example.tokens for example in examples]
     arrays: dict[str, Any] = {
         "tokens": numpy.fromiter(chain.from_iterable(rows), numpy.int32),
         "starts": numpy.cumsum([0, *map(len, rows)], dtype=numpy.int64),
@@ -154,7 +149,6 @@ def evenly(items: list[Item], parts: int) -> list[list[Item]]:
 
 def tokenised(plan: Plan, training: TrainingSet, folder: Path, reporter: Reporter) -> Path:
     """Return the file of tokenised samples, made once for all that it depends on."""
-    filled = any(r.spec.train and learns_padding(r.spec.train) for r in plan.runs)
     splits = list({id(split): split for split, _ in training.samples}.values())
     key = digest(
         {
@@ -163,7 +157,7 @@ def tokenised(plan: Plan, training: TrainingSet, folder: Path, reporter: Reporte
             "task": asdict(training.spec),
             "data": asdict(training.data),
             "code": {split.task.name: _code(split) for split in splits},
-            "filled": filled,
+            "filled": _is_filled(plan),
         },
         length=16,
     )
@@ -173,7 +167,7 @@ def tokenised(plan: Plan, training: TrainingSet, folder: Path, reporter: Reporte
         return path
     for part in path.parent.glob("*.part"):  # of a command that was killed
         part.unlink()
-    examples = _examples(training, Renderer.of(plan.model), filled, reporter)
+    examples = _learned(plan, training, reporter)
     write_examples(path, examples)
     kept = sorted(path.parent.glob("*.safetensors"), key=lambda each: -each.stat().st_mtime)
     for old in kept[KEPT:]:
@@ -189,28 +183,35 @@ def _code(split: TaskSplit) -> list[str]:
     return [origin.distribution, origin.version, hashlib.sha256(content).hexdigest()]
 
 
-def _examples(
-    training: TrainingSet, renderer: Renderer, filled: bool, reporter: Reporter
-) -> list[Example]:
+def rendered(plan: Plan, training: TrainingSet, every: int = 1) -> Iterator[Example]:
+    """Render training samples, one in so many; of some nothing is left to learn."""
+    renderer, filled = Renderer.of(plan.model), _is_filled(plan)
+    for split, sample in training.samples[::every]:
+        example = renderer.example(split.task, sample, split.protocol)
+        yield fill_answer(example, renderer, split.protocol) if filled else example
+
+
+def _is_filled(plan: Plan) -> bool:
+    return any(r.spec.train and learns_padding(r.spec.train) for r in plan.runs)
+
+
+def _learned(plan: Plan, training: TrainingSet, reporter: Reporter) -> list[Example]:
     """Render what is trained on; what is cut so far that nothing is learned is left out."""
-    samples = training.samples
-    with reporter.bar("reading training samples", len(samples)) as update:
-        found = []
-        for number, (split, sample) in enumerate(samples, start=1):
-            example = renderer.example(split.task, sample, split.protocol)
-            found.append(fill_answer(example, renderer, split.protocol) if filled else example)
-            if number % 256 == 0 or number == len(samples):
-                update(number, len(samples), "")
-    learned = [example for example in found if example.is_learned]
-    name = training.spec.label
+    total, name = len(training.samples), training.spec.label
+    learned = []
+    with reporter.bar("reading training samples", total) as update:
+        for number, example in enumerate(rendered(plan, training), start=1):
+            learned += [example] if example.is_learned else []
+            if number % 256 == 0 or number == total:
+                update(number, total, "")
     if not learned:
         raise DataError(
             f"every prompt of {name} is longer than the model's or the protocol's limit, so that "
             "no answer is left to learn; choose a model with a longer context."
         )
-    if left_out := len(found) - len(learned):
+    if left_out := total - len(learned):
         reporter.say(
-            f"{left_out:,} of {len(found):,} training samples of {name} are left out: their "
+            f"{left_out:,} of {total:,} training samples of {name} are left out: their "
             "prompts are so long that no answer is left to learn"
         )
     return learned

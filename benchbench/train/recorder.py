@@ -3,15 +3,14 @@
 import json
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchbench import files, machine
-from benchbench.machine import Meter, energy, memory_kind, peak_memory, reset_peak
+from benchbench import files
+from benchbench.machine import Meter, memory_kind
 from benchbench.records.record import Cost, Instability
 from benchbench.train import group
 from benchbench.train.job import Progress
@@ -46,19 +45,11 @@ class Recorder:
     """
 
     path: Path
-    steps: int
-    """Steps of the whole training."""
+    tokens: Sequence[int]
+    """Tokens that each step of the whole training sees, padding left out."""
     report: Callable[[Progress], None]
-    tokens: Sequence[int] = ()
-    """Tokens that each step sees, padding left out."""
-    evaluation: Meter = field(default_factory=Meter)
-    started: float = 0.0
-    seconds: float = 0.0
+    meter: Meter = field(default_factory=Meter)
     """Of the step under way, or the last one."""
-    memory: int | None = None
-    """Most of the step."""
-    joules: float | None = None
-    """As the card's counter stood at the beginning of the step, and then what the step took."""
     first: int = 0
     """Steps that were done before this process."""
     lines: list[Line] = field(default_factory=list)
@@ -69,6 +60,11 @@ class Recorder:
             *whole, _ = self.path.read_text().split("\n")
             self.lines = [json.loads(line) for line in whole]
         group.gather(None)  # nobody writes before all have read
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return len(self.tokens)
 
     def keep(self, steps: int) -> None:
         """Forget all but what was written up to a step: training goes on from there."""
@@ -83,21 +79,6 @@ class Recorder:
         """Return the scores on validation samples, by step; step 0 is the untrained model's."""
         return {line["step"]: line["validation"] for line in self.lines if "validation" in line}
 
-    def begin_step(self) -> None:
-        reset_peak()
-        self.joules = energy()
-        self.started = time.perf_counter()
-
-    def end_step(self) -> None:
-        if machine.device() == "cuda":
-            import torch
-
-            torch.cuda.synchronize()  # else the work is only queued
-        self.seconds = time.perf_counter() - self.started
-        self.memory = peak_memory()
-        now = energy()
-        self.joules = None if now is None or self.joules is None else now - self.joules
-
     def write(self, step: int, loss: float, gradient_norm: float, learning_rate: float) -> None:
         """Write a finished step down; raises Diverged where it left no numbers."""
         for name, value in (("loss", loss), ("gradient norm", gradient_norm)):
@@ -109,20 +90,20 @@ class Recorder:
             "loss": loss,
             "gradient_norm": gradient_norm,
             "learning_rate": learning_rate,
-            "seconds": self.seconds,
+            "seconds": self.meter.seconds,
             "warm": step > self.first + WARM_UP,
-            "memory": self.memory,
+            "memory": self.meter.memory,
+            "tokens": self.tokens[step - 1],
         }
-        if self.tokens:
-            line["tokens"] = self.tokens[step - 1]
-        if self.joules is not None:
-            line["joules"] = self.joules
+        if self.meter.joules is not None:
+            line["joules"] = self.meter.joules
         self._append(line)
         self.report(Progress(phase="training", step=step, steps=self.steps, loss=loss))
 
-    def write_score(self, step: int, score: float, seconds: float) -> None:
+    def write_score(self, step: int, score: float, meter: Meter) -> None:
         """Write down what was scored on the validation samples after a step."""
-        self._append({"step": step, "validation": score, "seconds": seconds})
+        line = {"step": step, "validation": score}
+        self._append(line | {"seconds": meter.seconds, "memory": meter.memory})
         self.report(Progress(phase="validation", step=step, steps=self.steps, score=score))
 
     def cost(self, parameters: Cost) -> Cost:
@@ -133,18 +114,19 @@ class Recorder:
         # What the other processes' cards took before an interruption was not written down.
         lost = self.first and group.size() > 1
         joules = [row["joules"] for row in rows if "joules" in row and not lost]
-        evaluations = [line["seconds"] for line in self.lines if "validation" in line]
+        scored = [line for line in self.lines if "validation" in line]
         return replace(
             parameters,
             steps=len(rows),
             train_tokens=sum(self.tokens),
             train_seconds=math.fsum(row["seconds"] for row in rows),
             step_seconds=statistics.median(row["seconds"] for row in warm or rows),
-            tokens_per_second=_speed(warm or rows),
-            peak_memory_bytes=_largest(chain(*group.gather([row["memory"] for row in rows]))),
+            tokens_per_second=sum(row["tokens"] for row in warm or rows)
+            / math.fsum(row["seconds"] for row in warm or rows),
+            peak_memory_bytes=_largest(rows),
             peak_memory_kind=memory_kind(),
-            validation_seconds=math.fsum(evaluations) if evaluations else None,
-            validation_memory_bytes=_largest(group.gather(self.evaluation.peak)),
+            validation_seconds=math.fsum(line["seconds"] for line in scored) if scored else None,
+            validation_memory_bytes=_largest(line for line in scored if line["step"]),
             energy_joules=_total(group.gather(joules), len(rows)),
             processes=group.size(),
             final_loss=statistics.fmean(last),
@@ -190,9 +172,10 @@ def collapsed(scores: dict[int, float]) -> Instability | None:
     return Instability(kind="collapse", step=first, value=scores[first])
 
 
-def _largest(peaks: Iterable[int | None]) -> int | None:
+def _largest(lines: Iterable[Line]) -> int | None:
     """Return the most memory that any of the processes held."""
-    return max((peak for peak in peaks if peak is not None), default=None)
+    memory = chain(*group.gather([line.get("memory") for line in lines]))
+    return max((most for most in memory if most is not None), default=None)
 
 
 def _total(joules: Sequence[Sequence[float]], steps: int) -> float | None:
@@ -200,13 +183,6 @@ def _total(joules: Sequence[Sequence[float]], steps: int) -> float | None:
     if not all(len(each) == steps for each in joules):
         return None
     return math.fsum(map(math.fsum, joules))
-
-
-def _speed(rows: Sequence[Line]) -> float | None:
-    if not all("tokens" in row for row in rows):
-        return None
-    tokens: int = sum(row["tokens"] for row in rows)
-    return tokens / math.fsum(row["seconds"] for row in rows)
 
 
 def count_parameters(model: Any, packed: bool | None = None) -> Cost:

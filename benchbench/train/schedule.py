@@ -1,8 +1,11 @@
 """Named ways to train: what a profile does that no single setting says."""
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from benchbench.contract.method import Training
 from benchbench.specs import Role, TrainSpec
 
 Curve = Literal["linear", "constant"]
@@ -23,6 +26,15 @@ class Schedule:
     epsilon: float = 1e-8
     """Of AdamW."""
 
+    def build(self, optimizer: Any, steps: int) -> Any:
+        """Return torch's scheduler of a training of so many steps."""
+        from transformers import get_scheduler
+
+        length = round(self.stretch * steps)
+        # At least one step is not warm-up, whose first has a learning rate of 0.
+        warmup = min(math.ceil(self.warmup * length), steps - 1)
+        return get_scheduler(self.curve, optimizer, warmup, length)
+
 
 def schedule(train: TrainSpec, role: Role) -> Schedule:
     """Return the schedule of a training.
@@ -39,6 +51,24 @@ def schedule(train: TrainSpec, role: Role) -> Schedule:
         return Schedule(curve="constant", warmup=0.0, weight_decay=0.0, dropout=0.0, epsilon=1e-6)
     return Schedule(
         warmup=train.warmup_ratio, stretch=2.0, weight_decay=train.weight_decay, epsilon=1e-6
+    )
+
+
+def training(
+    train: TrainSpec,
+    role: Role,
+    *,
+    steps: int,
+    parts: int,
+    batches: Callable[[], Iterator[dict[str, Any]]],
+) -> Training:
+    """Return what a method of a role is told of its training."""
+    return Training(
+        steps=steps,
+        parts=parts,
+        weight_decay=schedule(train, role).weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        batches=batches,
     )
 
 

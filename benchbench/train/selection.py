@@ -1,7 +1,6 @@
 """Keeps the weights that score best on validation samples, as the study does."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from benchbench.engines.engine import Completion, Request
 from benchbench.engines.text import Decoder
 from benchbench.engines.transformers.generation import generate
 from benchbench.errors import CheckpointOverflow, DataError
+from benchbench.machine import Meter
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.samples import TaskSplit, read_split
 from benchbench.records.record import Selection
@@ -84,11 +84,9 @@ class Validation:
         return fmean(found[number] for number in sorted(found))
 
     def _score(self, completion: Completion) -> float:
-        task, sample = self.split.task, self.split.samples[int(completion.id)]
-        if task.ranked:
-            return task.score_choices(sample, completion.choices)[self.split.metric]
-        answers = [task.extract(text) for text in completion.texts]
-        return task.score(sample, answers)[self.split.metric]
+        sample = self.split.samples[int(completion.id)]
+        _, scores = self.split.scored(sample, completion.texts, completion.choices)
+        return scores[self.split.metric]
 
     def _requests(self) -> list[Request]:
         generation = self.split.protocol.generation
@@ -127,52 +125,49 @@ class Selector:
 
     def evaluate(self, model: Any, step: int) -> float:
         """Score a model after a step, and keep its weights if there were no better ones."""
-        self.recorder.evaluation.start()
         score = self._score(model, step)
-        self.recorder.evaluation.stop()
-        if self.best == step:
+        if self.best() == step:
             # The best until now stays until a checkpoint makes sure that nobody goes back to it.
             write_state(model, self._weights(step))
         return score
 
-    @property
-    def best(self) -> int | None:
-        """Return the step with the best score, the first of equals."""
-        scores = {step: score for step, score in self.recorder.scores().items() if step}
-        return min(scores, key=lambda step: (-scores[step], step), default=None)
+    def best(self, until: float = math.inf) -> int | None:
+        """Return the step with the best score up to a step, the first of equals."""
+        scores = {n: score for n, score in self.recorder.scores().items() if 0 < n <= until}
+        return min(scores, key=lambda n: (-scores[n], n), default=None)
 
-    def holds_best(self, step: int) -> bool:
+    def holds_best(self, until: int) -> bool:
         """Whether the best weights up to a step are there, if any were scored until then."""
-        scores = {n: score for n, score in self.recorder.scores().items() if 0 < n <= step}
-        best = min(scores, key=lambda n: (-scores[n], n), default=None)
+        best = self.best(until)
         return best is None or self._weights(best).exists()
 
     def tidy(self) -> None:
         """Delete weights that are no longer the best; called once a checkpoint is written."""
         for path in self.work.glob("best-*.safetensors") if group.rank() == 0 else ():
-            if step_of(path) != self.best:
+            if step_of(path) != self.best():
                 path.unlink()
 
     @property
     def best_weights(self) -> Path:
         """Return the file of the weights that score best."""
-        assert self.best is not None
-        return self._weights(self.best)
+        return self._weights(self.choose().step)
 
     def choose(self) -> Selection:
         """Return what is kept, and why."""
-        best, scores = self.best, self.recorder.scores()
+        best, scores = self.best(), self.recorder.scores()
         assert best is not None
         return Selection(step=best, score=scores[best], curve=scores)
 
     def _score(self, model: Any, step: int) -> float:
-        started = time.perf_counter()
+        meter = Meter()
+        meter.start()
         try:
             score = self.validation.score(model)
         except CheckpointOverflow as error:
             message = f"validation computed no numbers after step {step}"
             raise Diverged(message, step, self.recorder.instabilities()) from error
-        self.recorder.write_score(step, score, time.perf_counter() - started)
+        meter.stop()
+        self.recorder.write_score(step, score, meter)
         return score
 
     def _weights(self, step: int) -> Path:

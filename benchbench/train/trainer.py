@@ -7,7 +7,7 @@ recorded (``recorder``), what a checkpoint holds (``checkpoints``), and which we
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,30 @@ from typing import Any
 from benchbench import machine
 from benchbench.checkpoints import parity
 from benchbench.contract.method import Method, Training
+from benchbench.errors import PluginError
 from benchbench.models.logprobs import token_logprobs
 from benchbench.records.record import Cost, Instability, Selection
-from benchbench.specs import Precision, TrainSpec
+from benchbench.specs import Precision
 from benchbench.train import batches, group, resume, trackers
-from benchbench.train.batches import Collate, Parts
-from benchbench.train.examples import Examples, plan, read_examples
+from benchbench.train.batches import Parts
+from benchbench.train.examples import plan, read_examples
 from benchbench.train.job import Progress, TrainJob
 from benchbench.train.recorder import Recorder, count_parameters
-from benchbench.train.schedule import Schedule, schedule
+from benchbench.train.schedule import schedule, training
 from benchbench.train.selection import Selector, Validation
 from benchbench.train.transformers_trainer import trainer_class
 
 WHOLE = "whole.safetensors"
 """File of the last weights, where devices hold them in parts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """A model to train, what its method was told, and what its steps will see."""
+
+    model: Any
+    training: Training
+    parts: Parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,49 +78,16 @@ def fit(
     validation: Validation | None = None,
 ) -> Fitted:
     """Adapt and train a base model."""
-    from transformers import set_seed
-
-    train, seed = job.spec.train, job.spec.seed
-    assert train is not None
-    assert job.examples is not None
-    examples = read_examples(job.examples)
-    steps = plan(examples.lengths, train, seed, group.size())
-    recorder = Recorder(job.steps, len(steps), report, _tokens(examples, steps))
+    assert job.spec.train is not None
+    config, use_cache = model.config, model.config.use_cache
+    parts = read_parts(job, model)
+    recorder = Recorder(job.steps, parts.tokens, report)
     selector = None
     if validation:
-        selector = Selector(validation, recorder, job.work, train.evaluations)
+        selector = Selector(validation, recorder, job.work, job.spec.train.evaluations)
         selector.begin(model)
-    parts = Parts(examples, [part for step in steps for part in step], _plain_collate(model))
-    config, use_cache = model.config, model.config.use_cache
-    training = Training(
-        steps=len(steps),
-        parts=len(steps[0]),
-        weight_decay=schedule(train, method.role).weight_decay,
-        max_grad_norm=train.max_grad_norm,
-        batches=partial(parts.batches, model.device),
-    )
-    set_seed(seed)
-    model = _adapted(job, method, model, training)
-    packed = _is_packed(train, method, model, examples)
-    if packed:
-        parts = Parts(examples, parts.indices, batches.packed)
-    if group.is_wanted(model, job.sharded):
-        group.shard(model)
-    optimizer = method.optimizer(model, training)
-    trainer = _trainer(job, method, model, parts, recorder, optimizer, selector)
-    parameters = count_parameters(model, packed)
-    if not parameters.trainable_parameters:
-        raise ValueError(f"method {method.name!r} leaves no parameter to train")
-    checkpoint = _go_on_from(job.work, model, selector)
-    recorder.keep(resume.step_of(checkpoint) if checkpoint else 0)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model, parameters = _train(job, method, adapt(job, method, model, parts), recorder, selector)
     config.use_cache = use_cache  # Trainer switches it off for good; generation wants it
-    model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-    in_parts = group.is_sharded(model)
-    if in_parts and not selector:
-        resume.write_state(model, job.work / WHOLE)
-    if in_parts:
-        trainer = optimizer = model = None  # a whole model has no room beside them
     return Fitted(
         model=_kept(job, model, selector),
         cost=recorder.cost(parameters),
@@ -119,50 +96,81 @@ def fit(
     )
 
 
-def _adapted(job: TrainJob, method: Method, model: Any, training: Training) -> Any:
-    """Return the model to train, with the dropout that its profile wants."""
-    from torch.nn import Dropout, Module
-
+def read_parts(job: TrainJob, model: Any) -> Parts:
+    """Return what the steps of a training see, as a model of its kind takes it."""
     assert job.spec.train is not None
-    dropout = schedule(job.spec.train, method.role).dropout
+    assert job.examples is not None
+    examples = read_examples(job.examples)
+    steps = plan(examples.lengths, job.spec.train, job.spec.seed, group.size())
+    return Parts(
+        examples, steps, batches.paired if model.config.is_encoder_decoder else batches.padded
+    )
+
+
+def adapt(job: TrainJob, method: Method, model: Any, parts: Parts) -> Adapted:
+    """Return the model to train, with the dropout that its profile wants.
+
+    Samples share rows only where that is asked for, declared, and shown to be exact.
+    """
+    from torch.nn import Dropout, Module
+    from transformers import set_seed
+
+    train = job.spec.train
+    assert train is not None
+    told = training(
+        train,
+        method.role,
+        steps=len(parts.steps),
+        parts=len(parts.steps[0]),
+        batches=partial(parts.batches, model.device),
+    )
+    set_seed(job.spec.seed)
+    dropout = schedule(train, method.role).dropout
     if dropout is not None:
         for layer in model.modules():
             if isinstance(layer, Dropout):
                 layer.p = dropout
-    adapted = method.adapt(model, training)
+    adapted = method.adapt(model, told)
     if not isinstance(adapted, Module):
-        raise ValueError(
-            f"adapt() of method {method.name!r} returned {adapted!r}; it must return the model to "
-            "train"
+        raise PluginError(
+            f"adapt() must return the model to train, and that of method {method.name!r} returned "
+            f"{adapted!r}; end it with `return model`"
         )
-    return adapted
+    if train.packing and method.packable and not model.config.is_encoder_decoder:
+        few = [parts.examples[i] for i in range(min(8, len(parts.examples)))]
+        if batches.packs_exactly(adapted, few, parity.TOLERANCE["float32"]):
+            parts = replace(parts, collate=batches.packed)
+    return Adapted(model=adapted, training=told, parts=parts)
+
+
+def _train(
+    job: TrainJob, method: Method, adapted: Adapted, recorder: Recorder, selector: Selector | None
+) -> tuple[Any, Cost]:
+    """Train; return the model, or None where devices hold it in parts, and its parameters."""
+    model = adapted.model
+    if group.is_wanted(model, job.sharded):
+        group.shard(model)
+    trainer = _trainer(job, method, adapted, recorder, selector)
+    parameters = count_parameters(model, packed=adapted.parts.collate is batches.packed)
+    if not parameters.trainable_parameters:
+        raise ValueError(f"method {method.name!r} leaves no parameter to train")
+    checkpoint = _go_on_from(job.work, model, selector)
+    recorder.keep(resume.step_of(checkpoint) if checkpoint else 0)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if not group.is_sharded(model):
+        return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False), parameters
+    if not selector:
+        resume.write_state(model, job.work / WHOLE)
+    return None, parameters  # a whole model has no room beside its parts
 
 
 def _kept(job: TrainJob, trained: Any, selector: Selector | None) -> Any:
     """Return the trained model with the weights that are kept; read again where it is None."""
     group.gather(None)  # what one process has written, all may read
-    path = selector.best_weights if selector else job.work / WHOLE
-    whole = trained if trained is not None else load(job)[0]
+    whole = load(job)[0] if trained is None else trained
     if trained is None or selector:
-        resume.read_state(whole, path)
+        resume.read_state(whole, selector.best_weights if selector else job.work / WHOLE)
     return whole
-
-
-def _tokens(examples: Examples, steps: list[list[list[int]]]) -> list[int]:
-    lengths = examples.lengths
-    return [sum(lengths[i] for part in step for i in part) for step in steps]
-
-
-def _plain_collate(model: Any) -> Collate:
-    return batches.paired if model.config.is_encoder_decoder else batches.padded
-
-
-def _is_packed(train: TrainSpec, method: Method, model: Any, examples: Examples) -> bool:
-    """Whether samples share rows: only where that is asked for, declared, and shown to be exact."""
-    if not (train.packing and method.packable) or model.config.is_encoder_decoder:
-        return False
-    few = [examples[i] for i in range(min(8, len(examples)))]
-    return batches.packs_exactly(model, few, parity.TOLERANCE["float32"])
 
 
 def _go_on_from(work: Path, model: Any, selector: Selector | None) -> Path | None:
@@ -175,28 +183,22 @@ def _go_on_from(work: Path, model: Any, selector: Selector | None) -> Path | Non
 
 
 def _trainer(
-    job: TrainJob,
-    method: Method,
-    model: Any,
-    parts: Parts,
-    recorder: Recorder,
-    optimizer: Any,
-    selector: Selector | None,
+    job: TrainJob, method: Method, adapted: Adapted, recorder: Recorder, selector: Selector | None
 ) -> Any:
     from transformers import PrinterCallback
 
     assert job.spec.train is not None
-    curve = schedule(job.spec.train, method.role)
-    trainer = trainer_class(curve, selector)(
+    model, parts = adapted.model, adapted.parts
+    trainer = trainer_class(schedule(job.spec.train, method.role), selector)(
         model=model,
-        args=_arguments(job, method, curve, len(parts), recorder.steps),
+        args=_arguments(job, method, parts),
         train_dataset=parts,
         data_collator=lambda rows: parts.collate(rows[0]),
         callbacks=[
             *trackers.callbacks(() if group.rank() else job.trackers, job.work),
             _callback(method, model, recorder, selector),
         ],
-        optimizers=(optimizer, None),
+        optimizers=(method.optimizer(model, adapted.training), None),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.model_accepts_loss_kwargs = True  # or compute_loss does what it takes
@@ -205,16 +207,17 @@ def _trainer(
     return trainer
 
 
-def _arguments(job: TrainJob, method: Method, curve: Schedule, parts: int, steps: int) -> Any:
+def _arguments(job: TrainJob, method: Method, parts: Parts) -> Any:
     from transformers import TrainingArguments
 
     train = job.spec.train
     assert train is not None
+    curve = schedule(train, method.role)
     return TrainingArguments(
         output_dir=str(job.work),
         num_train_epochs=1,  # the parts are those of all epochs
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=parts // steps // group.size(),
+        gradient_accumulation_steps=len(parts.steps[0]) // group.size(),
         gradient_checkpointing=train.gradient_checkpointing,
         train_sampling_strategy="sequential",
         learning_rate=method.learning_rate,
@@ -228,7 +231,7 @@ def _arguments(job: TrainJob, method: Method, curve: Schedule, parts: int, steps
         logging_steps=1,
         logging_nan_inf_filter=False,  # it replaces what a diverged run must be known by
         save_strategy="steps" if method.resumable else "no",
-        save_steps=max(25, steps // 8),
+        save_steps=max(25, len(parts.steps) // 8),
         save_total_limit=1,
         remove_unused_columns=False,
         disable_tqdm=True,
@@ -244,14 +247,14 @@ def _callback(method: Method, model: Any, recorder: Recorder, selector: Selector
         """Passes Trainer's events on."""
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            recorder.begin_step()
+            recorder.meter.start()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             # Here the gradients are still there; some methods rank their parameters by them.
             method.after_step(model, state.global_step + 1)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            recorder.end_step()
+            recorder.meter.stop()
             if selector and state.global_step in selector.steps:
                 control.should_evaluate = True
                 control.should_save = method.resumable

@@ -1,6 +1,5 @@
 """What is ours in transformers' Trainer: schedule, validation, checkpoints, and sharded weights."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from benchbench.train.selection import Selector
 
 def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
     """Return a subclass of Trainer; transformers is imported here and not before."""
-    from transformers import Trainer, get_scheduler
+    from transformers import Trainer
 
     class NamedWeightsTrainer(Trainer):
         """Keeps what is trained by name, instead of in one format for each kind of model.
@@ -21,27 +20,16 @@ def trainer_class(schedule: Schedule, selector: Selector | None) -> Any:
         """
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            length = round(schedule.stretch * num_training_steps)
-            # At least one step is not warm-up, whose first has a learning rate of 0.
-            warmup = min(math.ceil(schedule.warmup * length), num_training_steps - 1)
-            built: Any = optimizer or self.optimizer
-            self.lr_scheduler = get_scheduler(schedule.curve, built, warmup, length)
+            self.lr_scheduler = schedule.build(optimizer or self.optimizer, num_training_steps)
             return self.lr_scheduler
 
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: Any,
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
+        def compute_loss(self, model: Any, inputs: Any, *_: Any, **more: Any) -> Any:
             if _counts_tokens(self.model):
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            outputs = model(**inputs)
-            share = inputs["labels"].ne(batches.IGNORED).sum() / num_items_in_batch
+                return super().compute_loss(model, inputs, **more)
+            outputs, labels = model(**inputs), inputs["labels"]
+            share = labels.ne(batches.IGNORED).sum() / more["num_items_in_batch"]
             # The gradients of several processes are averaged later.
-            loss = _rescaled(self.model, outputs, inputs["labels"], share)
-            return loss * self.accelerator.num_processes
+            return _rescaled(self.model, outputs, labels, share) * self.accelerator.num_processes
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
             return group.whole(super()._get_grad_norm(model, grad_norm))  # type: ignore[no-untyped-call]
