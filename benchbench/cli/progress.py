@@ -2,9 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
+
+from benchbench.reporter import Reporter, Update
 
 EVERY = 15.0
 """Seconds between two plain lines."""
@@ -20,7 +22,7 @@ class PlainReporter:
         print(text, file=self.stream, flush=True)
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Callable[[int, int, str], None]]:
+    def bar(self, label: str, total: int) -> Iterator[Update]:
         started = last = time.monotonic()
         state = (0, total, "")
 
@@ -50,7 +52,7 @@ class BarReporter:
         self.console.print(text, markup=False, highlight=False)
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Callable[[int, int, str], None]]:
+    def bar(self, label: str, total: int) -> Iterator[Update]:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -77,6 +79,6 @@ class BarReporter:
             yield update
 
 
-def reporter() -> PlainReporter | BarReporter:
+def reporter() -> Reporter:
     """Return what fits where stderr goes."""
     return BarReporter() if sys.stderr.isatty() else PlainReporter(sys.stderr)

@@ -10,7 +10,7 @@ from benchbench.testing import material
 from benchbench.testing.trial import FACTOR, STEPS, Trial
 from benchbench.testing.verdict import Failed, NotTried, line
 from benchbench.train import trainer
-from benchbench.train.batches import IGNORED, padded
+from benchbench.train.batches import IGNORED, packing_difference, padded
 
 INSTALL = "pip install"
 """An ImportError with this in it is no fault of the method."""
@@ -136,24 +136,15 @@ def resumes(trial: Trial) -> str:
 
 def packs(trial: Trial) -> str:
     """Return how much two samples in one row differ from the same two apart."""
-    import torch
-
     if not trial.method().packable:
         raise NotTried("packable is False, which claims nothing")
-    rows = [torch.tensor([*e.prompt, *e.completion]) for e in material.examples()[:2]]
-    apart = torch.cat([_logprobs(trial, row[None])[0] for row in rows])
     try:
-        packed = _logprobs(
-            trial,
-            torch.cat(rows)[None],
-            position_ids=torch.cat([torch.arange(len(row)) for row in rows])[None],
-        )[0]
+        difference = packing_difference(trial.trained.model, material.examples()[:2])
     except Exception as error:  # a stranger's model may raise anything
         raise Failed(
             f"a row of two samples with restarting position_ids raised {line(error)}; "
             "declare packable = False"
         ) from error
-    difference = (packed - apart).abs().max().item()
     if not difference <= trial.tolerance:
         raise Failed(
             "packable is True, so two samples in one row with restarting position_ids must give "
@@ -172,7 +163,7 @@ def pads(trial: Trial) -> str:
     together = _logprobs(trial, batch["input_ids"], attention_mask=batch["attention_mask"])
     difference = 0.0
     for number, row in enumerate(rows):
-        alone = _logprobs(trial, torch.tensor([[*row.prompt, *row.completion]]))[0]
+        alone = _logprobs(trial, torch.tensor([row.tokens]))[0]
         # What predicts a completion stands one position before it.
         places = (batch["labels"][number] != IGNORED).nonzero()[:, 0] - 1
         gap = (together[number, places] - alone[places]).abs().max().item()

@@ -29,29 +29,19 @@ def matrix_page(exams: Sequence[Exam], registry: Registry) -> str:
 def _cells(exam: Exam, registry: Registry) -> tuple[str, ...]:
     cls = registry.methods[exam.method.partition(":")[0]]
     does = (getdoc(cls) or "").split("\n")[0].replace("``", "`").replace("|", "\\|")
-    trained = f"{exam.trainable_parameters:,}" if exam.trainable_parameters else "–"
-    source = f"[{_short(cls.source)}]({cls.source})" if cls.source else "–"
+    status = {check.name: check.status for check in exam.checks}
+    failed = [name for name, each in status.items() if each == "failed"]
+    passed = sum(each == "passed" for each in status.values())
     return (
         f"`{exam.method}`",
         cls.family,
         does,
-        trained,
+        f"{exam.trainable_parameters:,}" if exam.trainable_parameters else "–",
         exam.route or "–",
-        _result(exam),
-        _on_encoder_decoder(exam),
-        source,
+        f"**failed**: {', '.join(failed)}" if failed else f"{passed} of {len(status)} passed",
+        MARKS[status[ENCODER_DECODER]],
+        f"[{_short(cls.source)}]({cls.source})" if cls.source else "–",
     )
-
-
-def _result(exam: Exam) -> str:
-    passed = sum(check.status == "passed" for check in exam.checks)
-    if not exam.passed:
-        return f"**failed**: {', '.join(c.name for c in exam.checks if c.status == 'failed')}"
-    return f"{passed} of {len(exam.checks)} passed"
-
-
-def _on_encoder_decoder(exam: Exam) -> str:
-    return next(MARKS[c.status] for c in exam.checks if c.name == ENCODER_DECODER)
 
 
 def _short(address: str) -> str:

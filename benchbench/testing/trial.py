@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,8 @@ class Trial:
 
     def on_encoder_decoder(self) -> "Trial":
         """Return the trial of the same method on a small T5."""
-        return Trial(
-            registry=self.registry,
-            asked=self.asked,
-            folder=self.folder / "encoder-decoder",
-            plugins=self.plugins,
-            no_plugins=self.no_plugins,
-            write_base=material.write_encoder_decoder,
-        )
+        folder, write = self.folder / "encoder-decoder", material.write_encoder_decoder
+        return replace(self, folder=folder, write_base=write, answered={})
 
     @property
     def model_spec(self) -> ModelSpec:

@@ -92,26 +92,25 @@ def fill(lengths: Sequence[int], width: int) -> list[list[int]]:
     return rows
 
 
-def packs_exactly(model: Any, examples: Sequence[Example], tolerance: float) -> bool:
-    """Whether a model computes of samples in one row what it computes of them apart.
+def packing_difference(model: Any, examples: Sequence[Example]) -> float:
+    """Return how far samples in one row are from the same samples apart, as a model computes them.
 
     Which it does is a matter of its architecture, and nothing that a model says of itself. Compared
-    are the log-probabilities of answers, in nats, without gradients.
+    are the log-probabilities of answers, in nats, without gradients; what the model raises is
+    raised, as an architecture may have no position_ids.
     """
     import torch
 
-    few = sorted(examples, key=lambda example: len(example.tokens))[:3]
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            apart = torch.cat([_answers(model, padded([example])) for example in few])
-            together = _answers(model, _packed([few], sum(len(example.tokens) for example in few)))
-    except Exception:  # an architecture may have no position_ids, and says so in its own way
-        return False
+            apart = torch.cat([_answers(model, padded([example])) for example in examples])
+            width = sum(len(example.tokens) for example in examples)
+            together = _answers(model, _packed([examples], width))
     finally:
         model.train(training)
-    return bool((apart - together).abs().max() <= tolerance)
+    return float((apart - together).abs().max())
 
 
 def _answers(model: Any, batch: Tensors) -> Any:

@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -161,15 +161,9 @@ def exploded(losses: Sequence[float]) -> Instability | None:
 
 def collapsed(scores: dict[int, float]) -> Instability | None:
     """Find the first validation after which the model was worse than untrained and stayed so."""
-    worse = {step: score < scores[0] for step, score in scores.items() if step and 0 in scores}
-    first = None
-    for step in sorted(worse, reverse=True):
-        if not worse[step]:
-            break
-        first = step
-    if first is None:
-        return None
-    return Instability(kind="collapse", step=first, value=scores[first])
+    worse = takewhile(lambda step: scores[step] < scores[0], sorted(scores, reverse=True))
+    first = min(worse, default=None)
+    return None if first is None else Instability(kind="collapse", step=first, value=scores[first])
 
 
 def _largest(lines: Iterable[Line]) -> int | None:

@@ -62,21 +62,17 @@ def callbacks(names: Sequence[str], work: Path) -> list[Any]:
 
     Why is written to a file of the work folder, for ``failures``.
     """
+    from transformers.integrations import integration_utils
+
     (work / FAILED).unlink(missing_ok=True)
-    return [_guarded(name, _maker(name), work / FAILED) for name in names]
+    makers: Any = integration_utils.INTEGRATION_TO_CALLBACK
+    return [_guarded(name, makers[name], work / FAILED) for name in names]
 
 
 def failures(work: Path) -> list[str]:
     """Return why trackers failed, one line each."""
     path = work / FAILED
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _maker(name: str) -> Callable[[], Any]:
-    from transformers.integrations import integration_utils
-
-    maker: Callable[[], Any] = integration_utils.INTEGRATION_TO_CALLBACK[name]
-    return maker
 
 
 def _guarded(name: str, make: Callable[[], Any], failed: Path) -> Any:
