@@ -39,6 +39,13 @@ def precision() -> Precision:
     return "bfloat16" if has_it else "float32"
 
 
+def autocast(precision: Precision) -> Any:
+    """Return a context in which models compute as training computes."""
+    import torch
+
+    return torch.autocast(device(), torch.bfloat16, enabled=precision == "bfloat16")
+
+
 def device_count() -> int | None:
     """Return how many accelerators there are; None where there is none."""
     if device() == "cpu":
@@ -92,10 +99,8 @@ def versions() -> dict[str, str]:
 
     found = {}
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 

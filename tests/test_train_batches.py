@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench.models.prompt import Example
-from benchbench.train.batches import IGNORED, fill, packed, packing_difference, padded, paired
+from benchbench.train.batches import IGNORED, difference, fill, in_one_row, packed, padded, paired
 from tests.toy_jobs import (
     FULL,
     LORA,
@@ -121,12 +121,13 @@ def test_what_packing_would_change_is_seen(tiny_model: Path) -> None:
 
     model: Any = AutoModelForCausalLM.from_pretrained(tiny_model)
     few = some_examples(3)
-    assert packing_difference(model, few) < 1e-4
+    assert difference(model, padded(few), few) < 1e-4
+    assert difference(model, in_one_row(few), few) < 1e-4
     model.forward = forgetting_positions(model.forward)
-    assert packing_difference(model, few) > 1e-3
+    assert difference(model, in_one_row(few), few) > 1e-3
     model.forward = refusing_positions(model.forward)
     with pytest.raises(TypeError):
-        packing_difference(model, few)
+        difference(model, in_one_row(few), few)
 
 
 def forgetting_positions(forward: Any) -> Any:

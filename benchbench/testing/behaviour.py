@@ -10,7 +10,7 @@ from benchbench.testing import material
 from benchbench.testing.trial import FACTOR, STEPS, Trial
 from benchbench.testing.verdict import Failed, NotTried, line
 from benchbench.train import trainer
-from benchbench.train.batches import IGNORED, packing_difference, padded
+from benchbench.train.batches import difference, in_one_row, padded
 
 INSTALL = "pip install"
 """An ImportError with this in it is no fault of the method."""
@@ -138,55 +138,34 @@ def packs(trial: Trial) -> str:
     """Return how much two samples in one row differ from the same two apart."""
     if not trial.method().packable:
         raise NotTried("packable is False, which claims nothing")
+    rows = material.examples()[:2]
     try:
-        difference = packing_difference(trial.trained.model, material.examples()[:2])
+        found = difference(trial.trained.model, in_one_row(rows), rows)
     except Exception as error:  # a stranger's model may raise anything
         raise Failed(
             f"a row of two samples with restarting position_ids raised {line(error)}; "
             "declare packable = False"
         ) from error
-    if not difference <= trial.tolerance:
+    if not found <= trial.tolerance:
         raise Failed(
             "packable is True, so two samples in one row with restarting position_ids must give "
-            f"what they give apart, but a log-probability differs by {difference:.2g} (at most "
+            f"what they give apart, but a log-probability differs by {found:.2g} (at most "
             f"{trial.tolerance}); declare packable = False, or keep samples apart by position_ids"
         )
-    return f"largest difference of a log-probability {difference:.1e}"
+    return f"largest difference of a log-probability {found:.1e}"
 
 
 def pads(trial: Trial) -> str:
     """Return how much padding on the right changes completions."""
-    import torch
-
     rows = material.examples()[:4]
-    batch = padded(rows)
-    together = _logprobs(trial, batch["input_ids"], attention_mask=batch["attention_mask"])
-    difference = 0.0
-    for number, row in enumerate(rows):
-        alone = _logprobs(trial, torch.tensor([row.tokens]))[0]
-        # What predicts a completion stands one position before it.
-        places = (batch["labels"][number] != IGNORED).nonzero()[:, 0] - 1
-        gap = (together[number, places] - alone[places]).abs().max().item()
-        difference = max(difference, gap) if gap == gap else gap
-    if not difference <= trial.tolerance:
+    found = difference(trial.trained.model, padded(rows), rows)
+    if not found <= trial.tolerance:
         raise Failed(
             "a sample padded on the right must give what it gives alone, but a log-probability of "
-            f"its completion differs by {difference:.2g} (at most {trial.tolerance}); heed "
+            f"its completion differs by {found:.2g} (at most {trial.tolerance}); heed "
             "attention_mask, and do not mix rows or positions of a batch"
         )
-    return f"largest difference of a log-probability {difference:.1e}"
-
-
-def _logprobs(trial: Trial, ids: Any, **more: Any) -> Any:
-    """Return ln p of every token at every position [rows, tokens, vocabulary]."""
-    import torch
-
-    model = trial.trained.model
-    on_device = {name: tensor.to(model.device) for name, tensor in more.items()}
-    with torch.no_grad():
-        logits = model(input_ids=ids.to(model.device), **on_device, use_cache=False).logits
-    # A learned prompt may have logits of its own before those of the tokens.
-    return torch.log_softmax(logits[:, logits.shape[1] - ids.shape[1] :].float(), -1).cpu()
+    return f"largest difference of a log-probability {found:.1e}"
 
 
 def _difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

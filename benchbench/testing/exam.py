@@ -127,17 +127,17 @@ def check_method(
             plugins=extra,
             no_plugins=tuple(no_plugins),
         )
-        checks = _make_all(trial, engines)
-        outcome = trial.outcome
+        made: dict[str, Check] = {}
+        for step in CHECKS:
+            made[step.name] = _make(step, trial, _obstacle(step, trial, engines, made))
+        cost, made_of = trial.outcome
     given = ",".join(f"{key}={value}" for key, value in spec.params.items())
     return Exam(
         method=f"{spec.name}:{given}" if given else spec.name,
         plugin=origin.plugin,
-        checks=checks,
-        route=outcome.artefact.route if outcome and outcome.artefact else None,
-        trainable_parameters=outcome.cost.trainable_parameters
-        if outcome and outcome.cost
-        else None,
+        checks=tuple(made.values()),
+        route=made_of.route if made_of else None,
+        trainable_parameters=cost.trainable_parameters if cost else None,
         seconds=round(time.perf_counter() - started, 1),
     )
 
@@ -173,13 +173,6 @@ def _find(
             f"register_methods() with @hookimpl there.{broken}"
         )
     return registry, plugins, MethodSpec(name=method.name)
-
-
-def _make_all(trial: Trial, engines: Sequence[str]) -> tuple[Check, ...]:
-    made: dict[str, Check] = {}
-    for step in CHECKS:
-        made[step.name] = _make(step, trial, _obstacle(step, trial, engines, made))
-    return tuple(made.values())
 
 
 def _obstacle(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, Check]) -> str:

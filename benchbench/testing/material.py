@@ -32,8 +32,7 @@ def write_model(folder: Path) -> None:
         eos_token_id=1,
         pad_token_id=2,
     )
-    build: Any = LlamaForCausalLM
-    model = build(config)
+    model = cast(Any, LlamaForCausalLM)(config)
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if "norm" not in name:
@@ -48,8 +47,7 @@ def write_encoder_decoder(folder: Path) -> None:
 
     write_tokenizer(folder)
     torch.manual_seed(0)
-    describe, build = cast(Any, T5Config), cast(Any, T5ForConditionalGeneration)
-    config = describe(
+    config = cast(Any, T5Config)(
         vocab_size=VOCABULARY,
         d_model=128,
         d_kv=32,
@@ -62,7 +60,7 @@ def write_encoder_decoder(folder: Path) -> None:
         eos_token_id=1,
         pad_token_id=2,
     )
-    build(config).save_pretrained(folder)
+    cast(Any, T5ForConditionalGeneration)(config).save_pretrained(folder)
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -85,15 +83,10 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 0)]
     )
-    build: Any = PreTrainedTokenizerFast
-    fast = build(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        clean_up_tokenization_spaces=False,
-    )
-    fast.save_pretrained(folder)
+    named = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    cast(Any, PreTrainedTokenizerFast)(
+        tokenizer_object=tokenizer, **named, clean_up_tokenization_spaces=False
+    ).save_pretrained(folder)
 
 
 def examples() -> list[Example]:

@@ -13,7 +13,7 @@ from typing import Any
 from benchbench import machine
 from benchbench.checkpoints import parity
 from benchbench.contract.method import Method
-from benchbench.records.record import RunRecord, hash_files
+from benchbench.records.record import Artefact, Cost, RunRecord, hash_files
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material
@@ -111,11 +111,7 @@ class Trial:
         )
         return TrainJob(
             spec=RunSpec(
-                model=self.model_spec,
-                method=self.spec,
-                train=train,
-                precision="float32",
-                seed=SEED,
+                model=self.model_spec, method=self.spec, train=train, precision="float32", seed=SEED
             ),
             role=self.registry.methods[self.spec.name].role,
             origin=self.registry.origins["method", self.spec.name],
@@ -155,9 +151,10 @@ class Trial:
         return Run(job=job, outcome=outcome, phase=phases[-1], losses=losses)
 
     @property
-    def outcome(self) -> RunRecord | None:
-        """Return how ``run`` ended, if some check asked for it."""
-        return self.run.outcome if "run" in self.__dict__ else None
+    def outcome(self) -> tuple[Cost | None, Artefact | None]:
+        """Return what came of ``run``, if some check asked for it."""
+        ended = self.run.outcome if "run" in self.__dict__ else None
+        return (ended.cost, ended.artefact) if ended else (None, None)
 
     @cached_property
     def trained(self) -> Trained:

@@ -92,12 +92,17 @@ def fill(lengths: Sequence[int], width: int) -> list[list[int]]:
     return rows
 
 
-def packing_difference(model: Any, examples: Sequence[Example]) -> float:
-    """Return how far samples in one row are from the same samples apart, as a model computes them.
+def in_one_row(examples: Sequence[Example]) -> Tensors:
+    """Return samples in a row of their own, as ``packed`` puts them."""
+    return _packed([examples], sum(len(example.tokens) for example in examples))
 
-    Which it does is a matter of its architecture, and nothing that a model says of itself. Compared
-    are the log-probabilities of answers, in nats, without gradients; what the model raises is
-    raised, as an architecture may have no position_ids.
+
+def difference(model: Any, together: Tensors, examples: Sequence[Example]) -> float:
+    """Return how far what a model computes of samples together is from what it does of each alone.
+
+    Compared are the log-probabilities of their answers, in nats, without gradients. What samples
+    that share a row are is a matter of the architecture, and nothing that a model says of itself:
+    it may have no position_ids, and raise whatever it raises then.
     """
     import torch
 
@@ -106,25 +111,22 @@ def packing_difference(model: Any, examples: Sequence[Example]) -> float:
     try:
         with torch.no_grad():
             apart = torch.cat([_answers(model, padded([example])) for example in examples])
-            width = sum(len(example.tokens) for example in examples)
-            together = _answers(model, _packed([examples], width))
+            return float((apart - _answers(model, together)).abs().max())
     finally:
         model.train(training)
-    return float((apart - together).abs().max())
 
 
 def _answers(model: Any, batch: Tensors) -> Any:
     """Return ln p of the tokens that carry labels, in order."""
     import torch
 
-    labels = batch["labels"][0]
+    labels = batch["labels"]
     inputs = {k: v.to(model.device) for k, v in batch.items() if k != "labels"}
-    logits = model(**inputs, use_cache=False).logits[0]
-    if len(logits) != len(labels):
-        raise ValueError("a learned prompt stands before the row")
-    places = (labels != IGNORED).nonzero()[:, 0]
-    found = torch.log_softmax(logits[places - 1].float(), -1).cpu()
-    return found.gather(1, labels[places][:, None])[:, 0]
+    # A learned prompt may have logits of its own before those of the tokens.
+    logits = model(**inputs, use_cache=False).logits[:, -labels.shape[1] :]
+    rows, places = (labels != IGNORED).nonzero(as_tuple=True)
+    found = torch.log_softmax(logits[rows, places - 1].float(), -1).cpu()
+    return found.gather(1, labels[rows, places][:, None])[:, 0]
 
 
 def _packed(rows: Sequence[Sequence[Example]], width: int) -> Tensors:

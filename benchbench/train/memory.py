@@ -184,16 +184,17 @@ def _loss(model: Any, shape: Shape, precision: Precision) -> Any:
     import torch
     from accelerate.utils import convert_outputs_to_fp32
 
-    device, mixed = machine.device(), precision == "bfloat16"
-    tokens = torch.zeros((shape.rows, shape.tokens), dtype=torch.long, device=device)
+    tokens = torch.zeros((shape.rows, shape.tokens), dtype=torch.long, device=machine.device())
     batch = {"input_ids": tokens, "labels": tokens.clone()}
     # Positions without a mask are how packed rows are told from others.
     batch["position_ids" if shape.packed else "attention_mask"] = torch.ones_like(tokens)
     if shape.answers:
         batch["labels"] = tokens.new_zeros((shape.rows, shape.answers))
-    with torch.autocast(device, torch.bfloat16, enabled=mixed):
+    with machine.autocast(precision):
         output = model(**batch, use_cache=False)
-    return (convert_outputs_to_fp32(lambda: output)() if mixed else output).loss
+    if precision == "bfloat16":
+        output = convert_outputs_to_fp32(lambda: output)()
+    return output.loss
 
 
 def _held() -> Any:

@@ -112,11 +112,7 @@ def _is_whole(checkpoint: Path) -> bool:
             pass
     except (OSError, ValueError, SafetensorError):
         return False
-    pickles = ("optimizer.pt", "scheduler.pt", *_random_states())
+    number = range(group.size())
+    states = [f"rng_state_{n}.pth" for n in number] if len(number) > 1 else ["rng_state.pth"]
+    pickles = ("optimizer.pt", "scheduler.pt", *states)  # random numbers: a file a process
     return all(zipfile.is_zipfile(checkpoint / name) for name in pickles)
-
-
-def _random_states() -> list[str]:
-    """Return the names of Trainer's files with the random numbers of each process."""
-    several = group.size() > 1
-    return [f"rng_state_{n}.pth" if several else "rng_state.pth" for n in range(group.size())]

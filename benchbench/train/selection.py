@@ -65,22 +65,19 @@ class Validation:
 
         Random numbers and the model's mode are left as they were.
         """
-        import torch
-
         training = model.training
         model.eval()
         try:
-            with torch.autocast(
-                machine.device(), torch.bfloat16, enabled=self.precision == "bfloat16"
-            ):
+            with machine.autocast(self.precision):
                 own = self._requests()
                 if not group.is_sharded(model):  # else all compute every layer together
                     own = own[group.rank() :: group.size()]
                 completions = list(generate(model, own, self.decoder, BATCH))
         finally:
             model.train(training)
-        scores = {int(each.id): self._score(each) for each in completions}
-        found = {number: score for part in group.gather(scores) for number, score in part.items()}
+        found: dict[int, float] = {}
+        for part in group.gather({int(each.id): self._score(each) for each in completions}):
+            found |= part
         return fmean(found[number] for number in sorted(found))
 
     def _score(self, completion: Completion) -> float:
