@@ -8,10 +8,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchbench import Data, Generation, HubData, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, filled, key, read_json, subset
+from benchbench.data import DataError, Filled, Row, check_limit, read_rows, subset
 
 INSTRUCTIONS = "text_davinci_003"
 """The model of whose outputs the instructions are read."""
@@ -25,6 +24,14 @@ def tulu(summary: str, max_tokens: int, *stop: str) -> Protocol:
     """Return a protocol in Tülu's form, greedy, as open-instruct's."""
     generation = Generation(max_tokens=max_tokens, stop=stop)
     return Protocol(summary=summary, generation=generation, form="tulu")
+
+
+class Output(Row):
+    """A model's answer to an instruction."""
+
+    dataset: Filled
+    instruction: Filled
+    output: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +93,10 @@ class AlpacaEval(Task):
         others = read_outputs(self._baseline(results)) if self.baseline else None
         samples = (
             Sample(
-                id=f"{row['dataset']}/{hash_text(instruction)}",
+                id=f"{row.dataset}/{hash_text(instruction)}",
                 input=instruction,
                 targets=() if others is None else self._target(instruction, others),
-                groups={"dataset": row["dataset"]},
+                groups={"dataset": row.dataset},
             )
             for instruction, row in rows.items()
         )
@@ -105,28 +112,19 @@ class AlpacaEval(Task):
             )
         return folder
 
-    def _target(self, instruction: str, others: Mapping[str, Mapping[str, str]]) -> tuple[str]:
+    def _target(self, instruction: str, others: Mapping[str, Output]) -> tuple[str]:
         # A reference for some samples only would compare the others with another opponent.
         if instruction not in others:
             raise DataError(
                 f"the outputs of {self.baseline!r} lack the instruction {instruction[:60]!r}; name "
                 "a baseline that has all of them."
             )
-        return (others[instruction]["output"],)
+        return (others[instruction].output,)
 
 
-def read_outputs(folder: Path) -> dict[str, dict[str, str]]:
+def read_outputs(folder: Path) -> dict[str, Output]:
     """Read a model's outputs as released, by instruction."""
-    path = folder / "model_outputs.json"
-    found: Any = read_json(path)
-    if not isinstance(found, list) or not found:
-        raise DataError(f"{path} must hold a list of one or more outputs; get the file again.")
-    rows = {}
-    for i, record in enumerate(found):
-        where = f"[{i}] of {path}"
-        row = {name: filled(record, name, where) for name in ("dataset", "instruction")}
-        rows[row["instruction"]] = {**row, "output": key(record, "output", str, where)}
-    return rows
+    return {row.instruction: row for row in read_rows(folder / "model_outputs.json", Output)}
 
 
 def hash_text(text: str) -> str:

@@ -21,10 +21,11 @@ from random import Random
 from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import (
     DataError,
+    Filled,
+    Items,
+    Row,
     check_limit,
     chosen,
-    filled,
-    items,
     present,
     read_json,
     read_text,
@@ -81,6 +82,19 @@ def three_shot(summary: str, *stop: str) -> Protocol:
 # An answer alone needs no paragraphs, and a model never told to stop would only spoil it with them.
 DIRECT = three_shot("All questions, 3 examples of answers alone.", "\n\n")
 OPEN_INSTRUCT = three_shot("40 questions of each subset, as open-instruct's sample.")
+
+
+class Example(Row):
+    """A question and its answer."""
+
+    input: Filled
+    target: Filled
+
+
+class Subset(Row):
+    """A file of questions."""
+
+    examples: Items[Example]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +178,11 @@ class BBH(Task):
 
 def read_subset(path: Path, shown: str) -> Iterator[Sample]:
     """Read the questions of a subset, each with the demonstrations it is shown after."""
-    for i, example in enumerate(items(read_json(path), "examples", str(path))):
-        where = f"examples[{i}] of {path}"
+    for i, example in enumerate(read_json(path, Subset).examples):
         yield Sample(
             id=f"{path.stem}/{i}",
-            input=filled(example, "input", where),
-            targets=(filled(example, "target", where).strip(),),
+            input=example.input,
+            targets=(example.target.strip(),),
             groups={"subset": path.stem},
             context={"prompt": shown},
         )

@@ -13,13 +13,20 @@ from pathlib import Path
 from typing import Literal
 
 from benchbench import Data, Sample, Task, hookimpl
-from benchbench.data import items, key, read_text
-from benchbench_tasks.corpus import Corpus, rows
+from benchbench.data import DataError, Row, read_rows, read_text
+from benchbench_tasks.corpus import Corpus
 
 END = "<|endoftext|>"
 """What ends every answer in the published files of T0."""
 Pair = tuple[str, str, str]
 """Id, request and answer."""
+
+
+class Written(Row):
+    """A row of a file whose requests are written already."""
+
+    request: str
+    answer: str
 
 
 class Requests(Corpus):
@@ -89,10 +96,13 @@ class FlanRationales(Requests):
         for path in found(folder, "*_train.tsv"):
             # Not splitlines: a question may hold U+2028 as it stands; its new lines are escaped.
             for i, line in enumerate(read_text(path).rstrip("\n").split("\n")):
-                columns = ("question", "answer", "rationale")
-                row = dict(zip(columns, line.replace("\\n", "\n").split("\t", 2), strict=False))
-                where = f"line {i + 1} of {path}"
-                question, answer, rationale = (key(row, name, str, where) for name in columns)
+                columns = line.replace("\\n", "\n").split("\t", 2)
+                if len(columns) < 3:
+                    raise DataError(
+                        f"line {i + 1} of {path} has {len(columns)} columns; it must have 3: "
+                        "question, answer, rationale."
+                    )
+                question, answer, rationale = columns
                 request = f"{question}\nGive the rationale before the answer."
                 yield f"{path.stem}/{i}", request, f"{rationale}\nSo the answer is {answer}."
 
@@ -119,13 +129,15 @@ def found(folder: Path, pattern: str) -> list[Path]:
     """Return the files of one name or more that fit a pattern, zipped or not."""
     paths = [*folder.glob(pattern), *folder.glob(f"{pattern}.gz")]
     names = sorted({path.name.removesuffix(".gz") for path in paths})
-    return [folder / name for name in items({pattern: names}, pattern, str(folder))]
+    if not names:
+        raise DataError(f"{folder} has no {pattern}; get the data set again.")
+    return [folder / name for name in names]
 
 
 def written(path: Path, request: str, answer: str) -> Iterator[Pair]:
     """Yield the requests and answers of a file of JSON lines, under these keys."""
-    for i, (row, where) in enumerate(rows(path)):
-        yield f"{path.stem}/{i}", key(row, request, str, where), key(row, answer, str, where)
+    for i, row in enumerate(read_rows(path, Written, request=request, answer=answer)):
+        yield f"{path.stem}/{i}", row.request, row.answer
 
 
 @hookimpl

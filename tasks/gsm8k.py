@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, filled, read_jsonl, subset
+from benchbench.data import Filled, Row, check_limit, read_rows, subset
 from benchbench.metrics import same_text
 
 EXEMPLARS = (
@@ -90,6 +90,26 @@ def chain_of_thought(summary: str, shots: int = len(EXEMPLARS)) -> Protocol:
 OPEN_INSTRUCT = chain_of_thought("The 200 questions that open-instruct draws, 8 examples.")
 
 
+class Problem(Row):
+    """A row of the files."""
+
+    question: Filled
+    answer: Filled
+
+    def __post_init__(self) -> None:
+        if "####" not in self.solution or as_number(self.number) is None:
+            raise ValueError("'answer' does not end in '####' and a number; get the file again")
+
+    @property
+    def solution(self) -> str:
+        return ANNOTATION.sub("", self.answer)
+
+    @property
+    def number(self) -> str:
+        """The number after ``####``, without its thousands' commas."""
+        return COMMA.sub(r"\1\2", self.solution.rpartition("####")[2].strip())
+
+
 @dataclass(frozen=True, kw_only=True)
 class GSM8K(Task):
     """Solve an arithmetic problem in words; scored by the last number of the answer.
@@ -130,15 +150,11 @@ class GSM8K(Task):
         check_limit(self.limit)
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        path = data.folder / f"{split}.jsonl"
-        for i, record in enumerate(read_jsonl(path)):
-            where = f"line {i + 1} of {path}"
-            solution = ANNOTATION.sub("", filled(record, "answer", where))
-            number = published_number(solution, where)
+        for i, row in enumerate(read_rows(data.folder / f"{split}.jsonl", Problem)):
             yield Sample(
                 id=f"{split}/{i}",
-                input=filled(record, "question", where).strip(),
-                targets=(solution if split == "train" else number,),
+                input=row.question.strip(),
+                targets=(row.solution if split == "train" else row.number,),
             )
 
     def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
@@ -164,16 +180,6 @@ class GSM8K(Task):
             "exact_match": same_text(answers[0], sample.targets),
             "same_number": float(as_number(answers[0]) == as_number(sample.targets[0])),
         }
-
-
-def published_number(solution: str, where: str) -> str:
-    """Return the number after ``####``, without its thousands' commas."""
-    found = COMMA.sub(r"\1\2", solution.rpartition("####")[2].strip())
-    if "####" not in solution or as_number(found) is None:
-        raise DataError(
-            f"'answer' of {where} does not end in '####' and a number; get the file again."
-        )
-    return found
 
 
 def as_number(text: str) -> float | None:

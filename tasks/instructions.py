@@ -13,8 +13,8 @@ from random import Random
 from typing import ClassVar
 
 from benchbench import Data, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import items, key
-from benchbench_tasks.corpus import TULU, Corpus, rows
+from benchbench.data import Items, Row, read_rows
+from benchbench_tasks.corpus import TULU, Corpus
 
 ABOUT_AN_INPUT = {
     "{instruction}\n\n{input}": 4,
@@ -52,6 +52,26 @@ ALONE = {
 }
 
 
+class About(Row):
+    """What an instruction is about, which may be nothing, and the answer."""
+
+    input: str
+    output: str
+
+
+class Instruction(About):
+    """A row of most corpora."""
+
+    instruction: str
+
+
+class Seed(Row):
+    """A row of Self-Instruct's instructions by hand."""
+
+    instruction: str
+    instances: Items[About]
+
+
 class Instructions(Corpus):
     """What the corpora have in common; they differ in file and keys."""
 
@@ -60,12 +80,11 @@ class Instructions(Corpus):
     }
 
     file: ClassVar[str]
-    keys: ClassVar[tuple[str, str, str]] = ("instruction", "input", "output")
+    keys: ClassVar[Mapping[str, str]] = {}
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for i, (row, where) in enumerate(rows(data.folder / self.file)):
-            instruction, about, answer = (key(row, name, str, where).strip() for name in self.keys)
-            yield instructed(str(i), instruction, about, answer)
+        for i, row in enumerate(read_rows(data.folder / self.file, Instruction, **self.keys)):
+            yield instructed(str(i), row.instruction.strip(), row)
 
     def conversation(
         self, sample: Sample, protocol: Protocol, fits: Callable[[str], bool], random: Random
@@ -78,12 +97,13 @@ class Instructions(Corpus):
         ]
 
 
-def instructed(name: str, instruction: str, about: str, answer: str) -> Sample:
+def instructed(name: str, instruction: str, row: About) -> Sample:
     """Return the sample of an instruction and its input, which may be empty."""
+    about = row.input.strip()
     return Sample(
         id=name,
         input="\n\n".join(filter(None, (instruction, about))),
-        targets=(answer,),
+        targets=(row.output.strip(),),
         context={"instruction": instruction, "input": about},
     )
 
@@ -152,7 +172,7 @@ class Dolly(Instructions):
     source = "https://huggingface.co/datasets/databricks/databricks-dolly-15k"
     data_set = "dolly"
     file = "databricks-dolly-15k.jsonl"
-    keys = ("instruction", "context", "response")
+    keys = {"input": "context", "output": "response"}
     how_to_get = (
         f"put {file} of https://huggingface.co/datasets/databricks/databricks-dolly-15k "
         "(or its .gz) into {folder}"
@@ -191,14 +211,9 @@ class SelfInstructSeeds(Instructions):
     )
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for i, (row, where) in enumerate(rows(data.folder / self.file)):
-            instruction = key(row, "instruction", str, where).strip()
-            for j, instance in enumerate(items(row, "instances", where)):
-                about, answer = (
-                    key(instance, name, str, f"instances[{j}] of {where}").strip()
-                    for name in ("input", "output")
-                )
-                yield instructed(f"{i}/{j}", instruction, about, answer)
+        for i, row in enumerate(read_rows(data.folder / self.file, Seed)):
+            for j, instance in enumerate(row.instances):
+                yield instructed(f"{i}/{j}", row.instruction.strip(), instance)
 
 
 @hookimpl

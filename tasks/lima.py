@@ -2,11 +2,41 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from benchbench import Data, HubData, Sample, Task, hookimpl
-from benchbench.data import items, key, texts
-from benchbench_tasks.corpus import Conversations, rows
+from benchbench.data import Row, Texts, read_rows
+from benchbench_tasks.corpus import Conversations
+
+
+class Published(Row):
+    """A row of ``train.jsonl``."""
+
+    conversations: Texts
+
+    @property
+    def answered(self) -> list[str]:
+        """As Tülu v2: not a last question."""
+        return list(self.conversations[: len(self.conversations) // 2 * 2])
+
+    def __post_init__(self) -> None:
+        if not self.answered:
+            raise ValueError("'conversations' has no answer; it must have one or more")
+
+
+class PassedOn(Row):
+    """A row of ``lima.json``, in the format of Alpaca."""
+
+    instruction: str
+    input: str
+    output: str
+    history: list[Texts]
+
+    @property
+    def turns(self) -> list[str]:
+        asked = filter(None, (self.instruction.strip(), self.input.strip()))
+        return [*chain(*self.history), "\n\n".join(asked), self.output]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,29 +70,12 @@ class Lima(Conversations):
             yield Sample(id=str(i), input=first, context={"messages": messages})
 
 
-def read_turns(folder: Path) -> Iterator[list[str]]:
-    """Yield the turns of each conversation, by question and answer in turn."""
+def read_turns(folder: Path) -> list[list[str]]:
+    """Return the turns of each conversation, by question and answer in turn."""
     path = folder / "lima.json"
     if any(each.exists() for each in (path, path.with_name("lima.json.gz"))):
-        yield from read_passed_on(path)
-        return
-    for row, where in rows(folder / "train.jsonl"):
-        turns = texts(row, "conversations", where)
-        answered = list(turns[: len(turns) // 2 * 2])  # as Tülu v2: not a last question
-        yield items({"answered conversations": answered}, "answered conversations", where)
-
-
-def read_passed_on(path: Path) -> Iterator[list[str]]:
-    """Yield the turns of each conversation of a file in the format of Alpaca."""
-    for row, where in rows(path):
-        earlier = [
-            turn
-            for pair in key(row, "history", list, where)
-            for turn in texts({"history": pair}, "history", where)
-        ]
-        asked = [key(row, name, str, where).strip() for name in ("instruction", "input")]
-        question = "\n\n".join(filter(None, asked))
-        yield [*earlier, question, key(row, "output", str, where)]
+        return [row.turns for row in read_rows(path, PassedOn)]
+    return [row.answered for row in read_rows(folder / "train.jsonl", Published)]
 
 
 @hookimpl

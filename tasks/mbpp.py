@@ -17,16 +17,7 @@ from random import Random
 from typing import Any
 
 from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl, sandbox
-from benchbench.data import (
-    DataError,
-    check_limit,
-    filled,
-    key,
-    read_json,
-    read_jsonl,
-    subset,
-    texts,
-)
+from benchbench.data import DataError, Filled, Row, Texts, check_limit, read_rows, subset
 from benchbench.metrics import pass_rates
 
 SPLITS = {"test": range(11, 511), "train": range(601, 975)}
@@ -54,6 +45,28 @@ CHAT = Protocol(
     generation=Generation(max_tokens=512, stop=("\n```",)),
     form="tulu",
 )
+
+
+class Program(Row):
+    """A row of ``mbpp.jsonl``, which has the 974 tasks."""
+
+    task_id: int
+    text: Filled
+    code: Filled
+    test_list: Texts
+    setup: str
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What an example shows."""
+        return {"text": self.text, "code": lines(self.code), "tests": self.test_list}
+
+
+class Checked(Program):
+    """A row of ``sanitized-mbpp.json``, which has the 427 tasks that were checked."""
+
+    setup: list[str]
+    """What the tests import."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +100,22 @@ class MBPP(Task):
         check_limit(self.limit)
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        tasks = read_sanitized(data.folder) if self.sanitized else read_all(data.folder)
+        if self.sanitized:
+            path = data.folder / "sanitized-mbpp.json"
+            rows = read_rows(path, Checked, text="prompt", setup="test_imports")
+        else:
+            rows = read_rows(data.folder / "mbpp.jsonl", Program, setup="test_setup_code")
+        tasks = {row.task_id: row for row in rows}
         shown = [example(tasks, number, data.folder) for number in SHOWN]
         for number in sorted(tasks):
             if number in SPLITS[split]:
                 task = tasks[number]
+                setup = "\n".join(task.setup) if self.sanitized else lines(task.setup)
                 yield Sample(
                     id=f"mbpp/{number}",
-                    input=task["text"],
-                    targets=(task["code"],),
-                    context={"tests": task["tests"], "setup": task["setup"], "examples": shown},
+                    input=task.text,
+                    targets=(lines(task.code),),
+                    context={"tests": task.test_list, "setup": setup, "examples": shown},
                 )
 
     def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
@@ -151,58 +170,17 @@ def program(sample: Sample, completion: str) -> str:
     return "\n".join([completion, sample.context["setup"], *sample.context["tests"]])
 
 
-def read_all(folder: Path) -> dict[int, dict[str, Any]]:
-    """Read the 974 tasks."""
-    path = folder / "mbpp.jsonl"
-    records = ((f"line {i + 1} of {path}", record) for i, record in enumerate(read_jsonl(path)))
-    return {
-        task_id(record, where): {
-            "text": filled(record, "text", where),
-            "code": lines(filled(record, "code", where)),
-            "setup": lines(key(record, "test_setup_code", str, where)),
-            "tests": texts(record, "test_list", where),
-        }
-        for where, record in records
-    }
-
-
-def read_sanitized(folder: Path) -> dict[int, dict[str, Any]]:
-    """Read the 427 tasks that were checked; their tests need imports instead of a setup."""
-    path = folder / "sanitized-mbpp.json"
-    records = read_json(path)
-    if not isinstance(records, list) or not records:
-        raise DataError(f"{path} must hold a list of one or more tasks; get the file again.")
-    return {
-        task_id(record, where): {
-            "text": filled(record, "prompt", where),
-            "code": lines(filled(record, "code", where)),
-            "setup": "\n".join(strings(record, "test_imports", where)),
-            "tests": texts(record, "test_list", where),
-        }
-        for where, record in ((f"[{i}] of {path}", record) for i, record in enumerate(records))
-    }
-
-
-def task_id(record: Any, where: str) -> int:
-    return key(record, "task_id", int, where)
-
-
-def strings(record: Any, name: str, where: str) -> tuple[str, ...]:
-    """Return a list of strings that may be empty."""
-    return texts(record, name, where) if key(record, name, list, where) else ()
-
-
 def lines(code: str) -> str:
     """Return code as it is written today; most of it was released with Windows' line ends."""
     return code.replace("\r\n", "\n").rstrip()
 
 
-def example(tasks: Mapping[int, dict[str, Any]], number: int, folder: Path) -> dict[str, Any]:
+def example(tasks: Mapping[int, Program], number: int, folder: Path) -> dict[str, Any]:
     if number not in tasks:
         raise DataError(
             f"{folder} has no task {number}, which is an example of every prompt; get it again."
         )
-    return {name: tasks[number][name] for name in ("text", "code", "tests")}
+    return tasks[number].shown
 
 
 @hookimpl

@@ -22,10 +22,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, chosen, present, read_csv, subset
+from benchbench.data import Row, check_limit, chosen, present, read_rows, subset
 
 CATEGORIES = {
     "STEM": """
@@ -77,6 +77,17 @@ def lettered(rows: Sequence[Mapping[str, Any]]) -> str:
         [row["question"], *row["choices"], LETTERS[row["answer"]]] for row in rows
     )
     return text.getvalue()
+
+
+class Question(Row):
+    """A row of the files."""
+
+    question: str
+    a: str
+    b: str
+    c: str
+    d: str
+    answer: Literal[*LETTERS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +146,8 @@ class MMLU(Task):
         wanted = chosen("subjects", self.subjects, SUBJECTS)
         for subject in present(data, "subjects", wanted, there):
             shots = read_questions(folder / "dev" / f"{subject}_dev.csv")
-            for i, (*asked, answer) in enumerate(
-                read_questions(folder / "test" / f"{subject}_test.csv")
-            ):
+            questions = read_questions(folder / "test" / f"{subject}_test.csv")
+            for i, (*asked, answer) in enumerate(questions):
                 yield Sample(
                     id=f"{subject}/{i}",
                     input=asked[0],
@@ -178,18 +188,7 @@ def layout(question: str, *options: str) -> str:
 
 def read_questions(path: Path) -> list[list[str]]:
     """Read rows of a question, four options and a letter."""
-    rows = read_csv(path)
-    for i, row in enumerate(rows, start=1):
-        if len(row) != 6:
-            raise DataError(
-                f"row {i} of {path} has {len(row)} columns; it must have 6: question, four "
-                "options, letter."
-            )
-        if row[-1] not in (*LETTERS,):
-            raise DataError(
-                f"row {i} of {path} has the answer {row[-1]!r}; it must be A, B, C or D."
-            )
-    return rows
+    return [list(vars(row).values()) for row in read_rows(path, Question)]
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, filled, items, key, read_jsonl, subset, texts
+from benchbench.data import DataError, Filled, Items, Row, Texts, check_limit, read_rows, subset
 
 NEXT_TURN = "<|user|>"
 """Ends an answer, as FastChat ends it where its template's next turn begins: a model that goes on
@@ -22,6 +22,27 @@ def tulu(summary: str, temperature: float) -> Protocol:
         generation=Generation(max_tokens=1024, temperature=temperature, stop=(NEXT_TURN,)),
         form="tulu",
     )
+
+
+class Question(Row):
+    """A row of the questions."""
+
+    question_id: int
+    category: Filled
+    turns: Texts
+
+
+class Choice(Row):
+    """Answers, one a turn."""
+
+    turns: Texts
+
+
+class Answer(Row):
+    """A row of a model's answers, of which the first choice counts."""
+
+    question_id: int
+    choices: Items[Choice]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +95,8 @@ class MTBench(Task):
             else None
         )
         samples = []
-        for number, category, turns in read_questions(data.folder / "question.jsonl"):
+        for row in read_rows(data.folder / "question.jsonl", Question):
+            number, turns = row.question_id, row.turns
             if others is not None and len(others.get(number, ())) != len(turns):
                 raise DataError(
                     f"{self.baseline!r} has not answered all turns of question {number}; name a "
@@ -87,7 +109,7 @@ class MTBench(Task):
                     id=str(number),
                     input=turns[0],
                     targets=() if others is None else others[number],
-                    groups={"category": category},
+                    groups={"category": row.category},
                     context=context,
                 )
             )
@@ -106,22 +128,9 @@ class MTBench(Task):
         return [*messages, Message(role="user", content=turns[len(outputs)])]
 
 
-def read_questions(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Read id, category and turns of each question."""
-    for line, record in enumerate(read_jsonl(path), start=1):
-        where = f"line {line} of {path}"
-        number = key(record, "question_id", int, where)
-        yield number, filled(record, "category", where), texts(record, "turns", where)
-
-
 def read_answers(path: Path) -> dict[int, tuple[str, ...]]:
-    """Read a model's answers by question, one a turn, the first where it has several."""
-    answers = {}
-    for line, record in enumerate(read_jsonl(path), start=1):
-        where = f"line {line} of {path}"
-        choice = items(record, "choices", where)[0]
-        answers[key(record, "question_id", int, where)] = texts(choice, "turns", where)
-    return answers
+    """Read a model's answers by question, one a turn."""
+    return {row.question_id: row.choices[0].turns for row in read_rows(path, Answer)}
 
 
 @hookimpl

@@ -1,17 +1,48 @@
 """OpenAssistant Conversations: trees of messages that volunteers wrote (arXiv 2304.07327)."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from benchbench import Data, HubData, Sample, Task, hookimpl
-from benchbench.data import key
-from benchbench_tasks.corpus import Conversations, rows
+from benchbench.data import DataError, Row, read_rows
+from benchbench_tasks.corpus import Conversations
 
 FILE = "2023-04-12_oasst_ready.messages.jsonl"
 ROLES = {"prompter": "user", "assistant": "assistant"}
+
+
+class Rating(Row):
+    """How many rated a message so, as a mean from 0 to 1."""
+
+    value: float
+
+
+class Labels(Row):
+    """Ratings of a message: files of messages name each, tables of the hub list them."""
+
+    quality: Rating = Rating(0.0)
+    name: list[str] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+
+
+class Said(Row):
+    """A row of the file: a message."""
+
+    message_id: str
+    role: Literal[*ROLES]
+    text: str
+    parent_id: str | None = None
+    deleted: bool | None = None
+    labels: Labels | None = None
+
+    @property
+    def quality(self) -> float:
+        """How good it was rated, 0 where nobody did."""
+        labels = self.labels or Labels()
+        listed = dict(zip(labels.name, labels.value, strict=True))
+        return listed.get("quality", labels.quality.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,79 +76,46 @@ class Oasst1(Conversations):
             raise ValueError(f"replies is {self.replies}; it must be 0, which follows all, or more")
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        for path in ways(read_trees(data.folder / FILE), self.replies):
-            turns = [{"role": each.role, "content": each.text} for each in path]
-            yield Sample(id=path[-1].id, input=path[0].text, context={"messages": turns})
+        for way in ways(read_replies(data.folder / FILE), self.replies):
+            turns = [{"role": ROLES[each.role], "content": each.text.strip()} for each in way]
+            yield Sample(
+                id=way[-1].message_id, input=turns[0]["content"], context={"messages": turns}
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """A message and its replies."""
-
-    id: str
-    role: str
-    text: str
-    deleted: bool
-    quality: float
-    replies: list["Node"] = field(default_factory=list)
-
-
-def ways(roots: Sequence[Node], most: int) -> Iterator[list[Node]]:
+def ways(replies: Mapping[str | None, Sequence[Said]], most: int) -> Iterator[list[Said]]:
     """Yield the ways from a root to an answer without a reply, following ``most`` replies each."""
-    open_ways = [[root] for root in reversed(roots)]
+    open_ways = [[root] for root in reversed(replies[None])]
     while open_ways:
         way = open_ways.pop()
         last = way[-1]
         if last.deleted:
             continue
-        if last.role == "assistant" and not last.replies:
+        following = replies.get(last.message_id, ())
+        if last.role == "assistant" and not following:
             yield way
-        replies = [each for each in last.replies if not each.deleted]
+        following = [each for each in following if not each.deleted]
         if most:
-            replies = sorted(replies, key=lambda each: -each.quality)[:most]
-        open_ways += [[*way, each] for each in reversed(replies)]
+            following = sorted(following, key=lambda each: -each.quality)[:most]
+        open_ways += [[*way, each] for each in reversed(following)]
 
 
-def read_trees(path: Path) -> list[Node]:
-    """Read the first messages of all trees, with all that follows them.
+def read_replies(path: Path) -> dict[str | None, list[Said]]:
+    """Read what was replied to each message, by its id; None has the first messages of all trees.
 
     A message whose parent is not in the file, as in a file of one language, is in no tree.
     """
-    nodes: dict[str, Node] = {}
-    replies: dict[str | None, list[Node]] = defaultdict(list)
-    for row, where in rows(path):
-        node = read_node(row, where)
-        if node.id in nodes:
-            raise ValueError(f"{where} has the message_id of an earlier line, {node.id!r}")
-        nodes[node.id] = node
-        replies[row.get("parent_id")].append(node)
-    for parent, node in nodes.items():
-        node.replies.extend(replies[parent])
-    return replies[None]
-
-
-def read_node(row: Any, where: str) -> Node:
-    role = key(row, "role", str, where)
-    if role not in ROLES:
-        raise ValueError(f"'role' of {where} is {role!r}; it must be {' or '.join(ROLES)}")
-    return Node(
-        id=key(row, "message_id", str, where),
-        role=ROLES[role],
-        text=key(row, "text", str, where).strip(),
-        deleted=bool(row.get("deleted")),
-        quality=quality(row.get("labels") or {}),
-    )
-
-
-def quality(labels: Mapping[str, Any]) -> float:
-    """Return how good a message was rated, 0 where nobody did.
-
-    Files of messages name each label; tables of the hub have a list of names and one of values.
-    """
-    if "name" in labels:
-        rated = dict(zip(labels["name"], labels["value"], strict=True))
-        return float(rated.get("quality") or 0)
-    return float(labels.get("quality", {"value": 0})["value"])
+    replies: dict[str | None, list[Said]] = {None: []}
+    seen = set()
+    for i, row in enumerate(read_rows(path, Said), start=1):
+        if row.message_id in seen:
+            raise DataError(
+                f"line {i} of {path} has the message_id of an earlier line, {row.message_id!r}; "
+                "get the file again."
+            )
+        seen.add(row.message_id)
+        replies.setdefault(row.parent_id, []).append(row)
+    return replies
 
 
 @hookimpl

@@ -1,14 +1,14 @@
 """ShareGPT: conversations with ChatGPT that its users shared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from benchbench import Data, HubData, Sample, Task, hookimpl
-from benchbench.data import key
-from benchbench_tasks.corpus import Conversations, rows
+from benchbench.data import Row, read_rows
+from benchbench_tasks.corpus import Conversations
 
 SPLIT = "sharegpt_html_cleaned_and_split_2048.json"
 WHOLE = ("sg_90k_part1_html_cleaned.json", "sg_90k_part2_html_cleaned.json")
@@ -21,6 +21,19 @@ ROLES = {
     "system": "system",
     "bing": "other",
 }
+
+
+class Turn(Row):
+    """A message; the file calls ``speaker`` ``from``."""
+
+    speaker: Literal[*ROLES]
+    value: str
+
+
+class Shared(Row):
+    """A row of the files."""
+
+    conversations: list[Turn]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +68,21 @@ class Sharegpt(Conversations):
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
         is_split = any((data.folder / f"{SPLIT}{end}").exists() for end in ("", ".gz"))
-        files = [rows(data.folder / name) for name in ((SPLIT,) if is_split else WHOLE)]
-        for i, (row, where) in enumerate(chain(*files)):
-            if messages := read_messages(row, where):
+        paths = [data.folder / name for name in ((SPLIT,) if is_split else WHOLE)]
+        files = [read_rows(path, Shared, speaker="from") for path in paths]
+        for i, row in enumerate(chain(*files)):
+            if messages := in_turns(row.conversations):
                 first = messages[0]["content"]
                 yield Sample(id=str(i), input=first, context={"messages": messages})
 
 
-def read_messages(row: Any, where: str) -> list[dict[str, str]]:
+def in_turns(turns: Sequence[Turn]) -> list[dict[str, str]]:
     """Return the messages of a conversation, none if it is left out."""
-    messages = []
-    for n, turn in enumerate(key(row, "conversations", list, where)):
-        place = f"conversations[{n}] of {where}"
-        speaker = key(turn, "from", str, place)
-        if speaker not in ROLES:
-            raise ValueError(f"'from' of {place} is {speaker!r}; it must be {' or '.join(ROLES)}")
-        content = key(turn, "value", str, place).strip()
-        messages.append({"role": ROLES[speaker], "content": content})
+    messages = [{"role": ROLES[turn.speaker], "content": turn.value.strip()} for turn in turns]
     rounds = len(messages) // 2
     answered = messages[: 2 * rounds]
-    in_turns = [each["role"] for each in answered] == ["user", "assistant"] * rounds
-    return answered if in_turns else []
+    roles = [each["role"] for each in answered]
+    return answered if roles == ["user", "assistant"] * rounds else []
 
 
 @hookimpl

@@ -23,7 +23,7 @@ from string import punctuation
 from typing import Any
 
 from benchbench import Data, Generation, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, items, key, read_json, read_names, texts
+from benchbench.data import DataError, Items, Row, Texts, read_json, read_names
 from benchbench.metrics import exact_match, rouge_l
 
 DRAWN = 200
@@ -40,6 +40,23 @@ def tk_instruct(summary: str, shots: int) -> Protocol:
         max_prompt_tokens=1024,
         cut="right",
     )
+
+
+class Instance(Row):
+    """An input and its outputs; of an example, the first is shown."""
+
+    input: str
+    output: Texts
+    id: Any = None
+
+
+class Released(Row):
+    """A file of a task."""
+
+    Definition: Texts
+    Categories: Texts
+    Examples: list[Instance]
+    Instances: Items[Instance]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,42 +190,28 @@ def draw(count: int) -> list[int]:
 
 def read_task(path: Path, chosen: Callable[[int], Iterable[int]]) -> Iterator[Sample]:
     """Read a task as released; ``chosen`` says which of so many instances, and in what order."""
-    record = read_json(path)
-    groups = {"task": path.stem, "category": texts(record, "Categories", str(path))[0]}
-    context = {
-        "definition": texts(record, "Definition", str(path))[0],
-        "examples": read_examples(record, path),
-    }
-    instances = items(record, "Instances", str(path))
-    ids = instance_ids(instances)
-    for i in chosen(len(instances)):
-        where = f"Instances[{i}] of {path}"
+    task = read_json(path, Released, Examples="Positive Examples")
+    shots = max(protocol.shots for protocol in SuperNI.protocols.values())
+    examples = [{"input": each.input, "output": each.output[0]} for each in task.Examples[:shots]]
+    context = {"definition": task.Definition[0], "examples": examples}
+    groups = {"task": path.stem, "category": task.Categories[0]}
+    ids = instance_ids(task.Instances)
+    for i in chosen(len(ids)):
         yield Sample(
-            id=f"{path.stem}/{ids[i]}",
-            input=key(instances[i], "input", str, where),
-            targets=texts(instances[i], "output", where),
+            id=f"{groups['task']}/{ids[i]}",
+            input=task.Instances[i].input,
+            targets=task.Instances[i].output,
             groups=groups,
             context=context,
         )
 
 
-def read_examples(record: Any, path: Path) -> list[dict[str, str]]:
-    """Read the demonstrations that a protocol may show."""
-    shots = max(protocol.shots for protocol in SuperNI.protocols.values())
-    examples = []
-    for i, example in enumerate(key(record, "Positive Examples", list, str(path))[:shots]):
-        where = f"Positive Examples[{i}] of {path}"
-        output = texts(example, "output", where)[0]
-        examples.append({"input": key(example, "input", str, where), "output": output})
-    return examples
-
-
-def instance_ids(instances: list[Any]) -> list[str]:
+def instance_ids(instances: Sequence[Instance]) -> list[str]:
     """Return the released ids, or places in the file unless every id is there and distinct."""
-    ids = [each.get("id") if isinstance(each, dict) else None for each in instances]
+    ids = [each.id for each in instances]
     if all(isinstance(each, str) for each in ids) and len(set(ids)) == len(ids):
-        return [str(each) for each in ids]
-    return [str(i) for i in range(len(instances))]
+        return ids
+    return [str(i) for i in range(len(ids))]
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, filled, key, read_json, subset
+from benchbench.data import Filled, Row, check_limit, read_rows, subset
 
 PRIMER = """\
 Q: What is human life expectancy in the United States?
@@ -52,6 +52,34 @@ def labelled(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return json.dumps(records, ensure_ascii=False, indent=1)
+
+
+Labels = dict[str, Literal[0, 1]]
+"""Answers, each with whether it is true."""
+
+
+class Question(Row):
+    """A row of the files."""
+
+    question: Filled
+    mc1_targets: Labels
+    mc2_targets: Labels
+
+    def __post_init__(self) -> None:
+        for name in ("mc1_targets", "mc2_targets"):
+            if len({*listed(getattr(self, name)).values()}) != 2:
+                raise ValueError(f"{name!r} must hold one or more true answers and false ones")
+        best, *errors = listed(self.mc1_targets).values()
+        if not best or any(errors):
+            raise ValueError("'mc1_targets' must begin with the true answer and hold no other")
+
+
+def listed(labels: Labels) -> Labels:
+    """Return answers without outer white space.
+
+    Blank ones, which 22 questions of 2025 have, are left out as the release's script does.
+    """
+    return {text.strip(): true for text, true in labels.items() if text.strip()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,28 +138,15 @@ class TruthfulQA(Task):
             raise ValueError(f"revision is {self.revision!r}; it must be {' or '.join(FILES)}")
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
-        path = data.folder / FILES[self.revision]
-        records = read_json(path)
-        if not isinstance(records, list) or not records:
-            raise DataError(f"{path} must hold a list of questions; get the file again.")
-        for i, record in enumerate(records):
-            where = f"question {i} of {path}"
-            best, *errors = read_answers(record, "mc1_targets", where)
-            answers = read_answers(record, "mc2_targets", where)
-            if not best[1] or any(true for _, true in errors):
-                raise DataError(
-                    f"'mc1_targets' of {where} must begin with the true answer and hold no other."
-                )
-            every = dict([best, *errors, *answers])
+        for i, row in enumerate(read_rows(data.folder / FILES[self.revision], Question)):
+            mc1, mc2 = listed(row.mc1_targets), listed(row.mc2_targets)
+            every = mc1 | mc2
             yield Sample(
                 id=f"{self.revision}/{i}",
-                input=filled(record, "question", where).strip(),
+                input=row.question.strip(),
                 targets=tuple(text for text, true in every.items() if true),
                 choices=tuple(f" {text}" for text in every),
-                context={
-                    "mc1": [text for text, _ in [best, *errors]],
-                    "mc2": [text for text, _ in answers],
-                },
+                context={"mc1": list(mc1), "mc2": list(mc2)},
             )
 
     def select(self, samples: Sequence[Sample], protocol: Protocol) -> Sequence[Sample]:
@@ -153,22 +168,6 @@ class TruthfulQA(Task):
         shares = {text: math.exp(found[text] - most) for text in sample.context["mc2"]}
         true = sum(share for text, share in shares.items() if text in sample.targets)
         return {"mc1": float(best > max(errors)), "mc2": true / sum(shares.values())}
-
-
-def read_answers(record: Any, name: str, where: str) -> list[tuple[str, bool]]:
-    """Read answers, each with whether it is true; there must be true ones and false ones.
-
-    Blank ones, which 22 questions of 2025 have, are left out as the release's script does.
-    """
-    labels = key(record, name, dict, where)
-    answers = {text.strip(): label == 1 for text, label in labels.items() if text.strip()}
-    known = all(label in (0, 1) for label in labels.values())
-    if not known or len({*answers.values()}) != 2:
-        raise DataError(
-            f"{name!r} of {where} must map answers to 1 where they are true and to 0 where they "
-            "are false, and hold one or more of both."
-        )
-    return list(answers.items())
 
 
 @hookimpl

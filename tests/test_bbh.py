@@ -96,11 +96,11 @@ def test_unknown_subsets_are_refused(subsets: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"examples": []}, "'examples' of .*snarks.json is empty"),
+        ({"examples": []}, r"'examples' of .*snarks.json is \[\]; it must be a list of"),
         ({"canary": ""}, "snarks.json has no key 'examples'"),
         ({"examples": [{"input": "x"}]}, r"examples\[0\] of .*snarks.json has no key 'target'"),
-        ({"examples": [{"input": "x", "target": " "}]}, r"'target' of examples\[0\] .* is blank"),
-        ({"examples": [{"input": 1, "target": "x"}]}, r"'input' of examples\[0\] .* whole number"),
+        ({"examples": [{"input": "x", "target": " "}]}, r"'target' of examples\[0\] .*, not blank"),
+        ({"examples": [{"input": 1, "target": "x"}]}, r"'input' of examples\[0\] .* is 1; it"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: Any, message: str) -> None:

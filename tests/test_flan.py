@@ -89,7 +89,7 @@ def test_a_folder_without_a_fitting_file_is_named(
     kind: type[Task], pattern: str, tmp_path: Path
 ) -> None:
     write(tmp_path, "other.txt", "x")
-    with pytest.raises(DataError, match=rf"'\*{pattern}' of {tmp_path} is empty"):
+    with pytest.raises(DataError, match=rf"{tmp_path} has no \*{pattern}; get the data set again"):
         read(kind(), tmp_path)
 
 
@@ -97,12 +97,20 @@ def test_a_folder_without_a_fitting_file_is_named(
     ("kind", "rows", "message"),
     [
         (FlanV2, [{"inputs": "a"}], "line 1 of .* has no key 'targets'"),
-        (FlanV2, [{"inputs": "a", "targets": ["b"]}], "'targets' of line 1 of .* is a list"),
+        (
+            FlanV2,
+            [{"inputs": "a", "targets": ["b"]}],
+            r"'targets' of line 1 of .* is \[.b.\]; it must be a valid",
+        ),
         (FlanV2, [], f"{RESAMPLED} is empty"),
-        (FlanV2, ["a"], "line 1 of .* is a string; it must be an object"),
+        (FlanV2, ["a"], "line 1 of .* is .a.; it must be an object"),
         (ChainOfThought, [{"inputs": None, "targets": "b"}], "'inputs' of line 1 of .* is null"),
-        (FlanRationales, "a\tb\tc\nd\te\n", "line 2 of .*toy_train.tsv has no key 'rationale'"),
-        (FlanRationales, "", "line 1 of .*toy_train.tsv has no key 'answer'"),
+        (
+            FlanRationales,
+            "a\tb\tc\nd\te\n",
+            "line 2 of .*toy_train.tsv has 2 columns; it must have 3",
+        ),
+        (FlanRationales, "", "line 1 of .*toy_train.tsv has 1 columns; it must have 3"),
         (T0, [{"prompt": "a", "answer": "b"}], "line 1 of .*toy.jsonl has no key 'completion'"),
     ],
 )

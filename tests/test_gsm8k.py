@@ -56,11 +56,14 @@ def test_solutions_are_trained_on_without_the_calculators_notes(tmp_path: Path) 
     ("broken", "message"),
     [
         ({"question": "x"}, "line 2 of .*test.jsonl has no key 'answer'"),
-        (record(answer=6), "'answer' of line 2 of .*test.jsonl is a whole number"),
-        (record(question=" "), "'question' of line 2 of .*test.jsonl is blank"),
-        (record(answer="It is 6."), "'answer' of line 2 .* does not end in '####' and a number"),
-        (record(answer="Six.\n#### six"), "'answer' of line 2 .* does not end in '####' and a"),
-        ([], "line 2 of .*test.jsonl is a list; it must be an object"),
+        (record(answer=6), "'answer' of line 2 of .*test.jsonl is 6; it must be a valid string"),
+        (
+            record(question=" "),
+            "'question' of line 2 of .*test.jsonl is . .; it must be a text, not blank",
+        ),
+        (record(answer="It is 6."), "line 2 of .*: 'answer' does not end in '####' and a number"),
+        (record(answer="Six.\n#### six"), "line 2 of .*: 'answer' does not end in '####'"),
+        ([], r"line 2 of .*test.jsonl is \[\]; it must be an object"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, broken: Any, message: str) -> None:

@@ -158,8 +158,8 @@ def test_a_limit_takes_the_same_problems_whatever_the_protocol(tmp_path: Path) -
             for name in ("task_id", "prompt", "entry_point", "canonical_solution", "test")
         ),
         ({"prompt": ""}, "'prompt' of line 2 of"),
-        ({"test": 7}, "'test' of line 2 of .* is a whole number; it must be a string"),
-        ({"entry_point": "a(); b"}, r"'entry_point' of line 2 of .* is 'a\(\); b'; it must be the"),
+        ({"test": 7}, "'test' of line 2 of .* is 7; it must be a valid string"),
+        ({"entry_point": "a(); b"}, r"'entry_point' of line 2 of .* is .a\(\); b.; it must be the"),
     ],
 )
 def test_a_malformed_problem_is_named(tmp_path: Path, changes: Any, message: str) -> None:

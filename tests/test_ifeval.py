@@ -111,16 +111,31 @@ def test_arguments_that_an_instruction_does_not_have_are_left_out(tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"key": "7"}, "'key' of line 1 of .*input_data.jsonl is a string"),
-        ({"prompt": ""}, "'prompt' of line 1 of .* is blank"),
-        ({"kwargs": [{}]}, "line 1 of .* has 2 instruction_id_list and 1 kwargs"),
-        ({"instruction_id_list": [], "kwargs": []}, "'instruction_id_list' of .* is empty"),
-        ({"instruction_id_list": [["x"], {}]}, "'instruction_id_list' of .* must be a string or"),
-        ({"instruction_id_list": ["x", "y"]}, "has the instruction 'x'; the known ones are: keyw"),
+        ({"key": "7"}, "'key' of line 1 of .*input_data.jsonl is .7.; it must be a valid integer"),
+        ({"prompt": ""}, "'prompt' of line 1 of .* it must be a text, not blank"),
+        ({"kwargs": [{}]}, "line 1 of .*: 2 instruction_id_list and 1 kwargs; it"),
+        (
+            {"instruction_id_list": [], "kwargs": []},
+            r"'instruction_id_list' of .* is \[\]; it must be a list",
+        ),
+        (
+            {"instruction_id_list": [["x"], {}]},
+            r"instruction_id_list\[0\] of .* is \[.x.\]; it must be 'keywords:",
+        ),
+        (
+            {"instruction_id_list": ["x", "y"]},
+            r"instruction_id_list\[0\] of line 1 of .* is .x.; it must be 'keyw",
+        ),
         ({"kwargs": [{}, {}]}, r"kwargs\[1\] of line 1 of .* has no key 'num_bullets'"),
         ({"kwargs": [{}, None]}, r"kwargs\[1\] of line 1 of .* is null"),
-        ({"kwargs": [{}, {"num_bullets": "2"}]}, r"'num_bullets' of kwargs\[1\] .* is a string"),
-        ({"kwargs": [{}, {"num_bullets": True}]}, "'num_bullets' of .* is true or false"),
+        (
+            {"kwargs": [{}, {"num_bullets": "2"}]},
+            r"'num_bullets' of kwargs\[1\] .* is .2.; it must",
+        ),
+        (
+            {"kwargs": [{}, {"num_bullets": True}]},
+            "'num_bullets' of .* is true; it must be a valid",
+        ),
         ({"kwargs": [{}, {"num_bullets": -1}]}, "'num_bullets' of .* is -1; it must be 0 or more"),
     ],
 )
@@ -135,12 +150,20 @@ def test_a_wrong_record_is_named(tmp_path: Path, changes: dict[str, Any], messag
         (
             "length_constraints:number_words",
             {"num_words": 3, "relation": "at most"},
-            "'relation' of .* is 'at most'; it must be less than or at least",
+            "'relation' of .* is .at most.; it must be 'less than' or 'at least'",
         ),
-        ("keywords:existence", {"keywords": []}, "'keywords' of .* is empty"),
-        ("keywords:existence", {"keywords": ["a", " "]}, "'keywords' of .* holds a blank text"),
-        ("keywords:existence", {"keywords": 3}, "'keywords' of .* is a whole number"),
-        ("startend:end_checker", {"end_phrase": " "}, "'end_phrase' of .* is blank"),
+        ("keywords:existence", {"keywords": []}, r"'keywords' of .* is \[\]; it must"),
+        (
+            "keywords:existence",
+            {"keywords": ["a", " "]},
+            "'keywords' of .*; it must be without blanks",
+        ),
+        ("keywords:existence", {"keywords": 3}, "'keywords' of .* is 3; it must be a string, or"),
+        (
+            "startend:end_checker",
+            {"end_phrase": " "},
+            "'end_phrase' of .*; it must be a text, not blank",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(

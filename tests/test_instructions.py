@@ -24,8 +24,12 @@ LISTS = [task for task in TASKS if task is not SelfInstructSeeds]
 by_name = pytest.mark.parametrize("task", LISTS, ids=lambda task: task.name)
 
 
+def keys(task: type[Instructions]) -> list[str]:
+    return [task.keys.get(name, name) for name in ("instruction", "input", "output")]
+
+
 def row(task: type[Instructions], *values: str) -> dict[str, str]:
-    return dict(zip(task.keys, values, strict=True))
+    return dict(zip(keys(task), values, strict=True))
 
 
 @by_name
@@ -122,13 +126,13 @@ def test_a_missing_or_wrong_key_is_named(
     task: type[Instructions], key: int, tmp_path: Path
 ) -> None:
     good = row(task, "a", "b", "c")
-    name = task.keys[key]
+    name = keys(task)[key]
     write(tmp_path, task.file, [good, {k: v for k, v in good.items() if k != name}])
     where = r"line 2 of .*" if task.file.endswith("jsonl") else r"\[1\] of .*"
     with pytest.raises(DataError, match=rf"{where}{task.file} has no key '{name}'"):
         read(task(), tmp_path)
     write(tmp_path, task.file, [good, {**good, name: ["b"]}])
-    with pytest.raises(DataError, match=rf"'{name}' of {where}{task.file} is a list of a string"):
+    with pytest.raises(DataError, match=rf"'{name}' of {where}{task.file} is \[.b.\]; it must be"):
         read(task(), tmp_path)
 
 
@@ -144,9 +148,9 @@ def test_half_a_surrogate_pair_is_refused(task: type[Instructions], tmp_path: Pa
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "'alpaca_data.json' of .* is empty"),
-        ({"instruction": "a"}, "'alpaca_data.json' of .* is an object; it must be a list"),
-        (["a"], r"\[0\] of .*alpaca_data.json is a string; it must be an object"),
+        ([], r"alpaca_data.json is \[\]; it must be a list of one or more"),
+        ({"instruction": "a"}, "alpaca_data.json is {.*}; it must be a valid array"),
+        (["a"], r"\[0\] of .*alpaca_data.json is .a.; it must be an object"),
     ],
 )
 def test_what_is_no_list_of_instructions_is_refused(
@@ -165,7 +169,7 @@ def test_an_empty_file_of_lines_is_refused(tmp_path: Path) -> None:
 
 def test_a_seed_without_instances_is_refused(tmp_path: Path) -> None:
     write(tmp_path, SelfInstructSeeds.file, [{"instruction": "a", "instances": []}])
-    with pytest.raises(DataError, match=r"'instances' of line 1 of .* is empty"):
+    with pytest.raises(DataError, match=r"'instances' of line 1 of .* is \[\]; it must be a list"):
         read(SelfInstructSeeds(), tmp_path)
 
 

@@ -48,25 +48,29 @@ def test_conversations_as_passed_on(zipped: str, tmp_path: Path) -> None:
     ("name", "rows", "message"),
     [
         ("train.jsonl", [{"turns": []}], "line 1 of .* has no key 'conversations'"),
-        ("train.jsonl", [{"conversations": []}], "'conversations' of line 1 of .* is empty"),
+        ("train.jsonl", [{"conversations": []}], r"'conversations' of line 1 of .* is \[\]"),
         (
             "train.jsonl",
             [{"conversations": ["a"]}],
-            "'answered conversations' of line 1 of .* is empty",
+            "line 1 of .*: 'conversations' has no answer",
         ),
         (
             "train.jsonl",
             [{"conversations": ["a", 1]}],
-            "'conversations' of line 1 of .* is a list of a string and a whole number",
+            r"'conversations' of line 1 of .* is \[.a., 1\]; it must be",
         ),
-        ("lima.json", [], "'lima.json' of .* is empty"),
-        ("lima.json", [{"instruction": "a"}], r"\[0\] of .*lima.json has no key 'history'"),
+        ("lima.json", [], r"lima.json is \[\]; it must be a list of one or more"),
+        ("lima.json", [{"instruction": "a"}], r"\[0\] of .*lima.json has no key 'input'"),
         (
             "lima.json",
             [{k: v for k, v in PASSED_ON.items() if k != "output"}],
             r"\[0\] of .*lima.json has no key 'output'",
         ),
-        ("lima.json", [{**PASSED_ON, "history": [[1, 2]]}], r"'history' of \[0\] of .* is a list"),
+        (
+            "lima.json",
+            [{**PASSED_ON, "history": [[1, 2]]}],
+            r"\[0\].history\[0\] of .* is \[1, 2\]",
+        ),
     ],
 )
 def test_malformed_files_are_named(name: str, rows: Any, message: str, tmp_path: Path) -> None:

@@ -201,9 +201,9 @@ def test_a_limit_is_for_testing_only(tmp_path: Path) -> None:
             ({name: None}, rf"line 4 of .*mbpp\.jsonl has no key '{name}'")
             for name in ("text", "code", "task_id", "test_setup_code", "test_list")
         ),
-        ({"task_id": "11"}, "'task_id' of line 4 of .* is a string; it must be a whole number"),
-        ({"test_list": []}, "'test_list' of line 4 of .* is empty"),
-        ({"test_list": [1]}, "'test_list' of line 4 of .* is a list of a whole number"),
+        ({"task_id": "11"}, "'task_id' of line 4 of .* is .11.; it must be a valid integer"),
+        ({"test_list": []}, r"'test_list' of line 4 of .* is \[\]; it must be"),
+        ({"test_list": [1]}, r"'test_list' of line 4 of .* is \[1\]; it must be"),
         ({"code": ""}, "'code' of line 4 of"),
     ],
 )
@@ -224,10 +224,10 @@ def test_a_missing_example_is_named(tmp_path: Path, sanitized: bool) -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ({}, r"sanitized-mbpp\.json must hold a list of one or more tasks"),
-        ([], r"sanitized-mbpp\.json must hold a list of one or more tasks"),
-        ([7], r"\[0\] of .*sanitized-mbpp\.json is a whole number; it must be an object"),
-        ([checked(2, test_imports=[1])], r"'test_imports' of \[0\] of .* is a list of a whole"),
+        ({}, r"sanitized-mbpp\.json is {}; it must be a valid array"),
+        ([], r"sanitized-mbpp\.json is \[\]; it must be a list of one or more"),
+        ([7], r"\[0\] of .*sanitized-mbpp\.json is 7; it must be an object"),
+        ([checked(2, test_imports=[1])], r"\[0\].test_imports\[0\] of .* is 1; it must be"),
         ([checked(2, prompt=None)], r"\[0\] of .*sanitized-mbpp\.json has no key 'prompt'"),
     ],
 )

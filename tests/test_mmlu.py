@@ -115,10 +115,10 @@ def test_other_scripts_quotes_and_lines_are_kept(tmp_path: Path) -> None:
     [
         (row(2)[:5], "row 2 of .*virology_test.csv has 5 columns; it must have 6"),
         ([*row(2), "x"], "row 2 of .* has 7 columns"),
-        (row(2, "E"), "row 2 of .* has the answer 'E'; it must be A, B, C or D"),
-        (row(2, ""), "row 2 of .* has the answer ''"),
-        (row(2, "AB"), "row 2 of .* has the answer 'AB'"),
-        (row(2, "1"), "row 2 of .* has the answer '1'"),
+        (row(2, "E"), "'answer' of row 2 of .* is .E.; it must be 'A', 'B', 'C' or 'D'"),
+        (row(2, ""), "'answer' of row 2 of .* is ..; it must be"),
+        (row(2, "AB"), "'answer' of row 2 of .* is .AB.; it must be"),
+        (row(2, "1"), "'answer' of row 2 of .* is .1.; it must be"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, broken: list[str], message: str) -> None:

@@ -118,12 +118,12 @@ def test_a_limit_takes_a_part_of_each_category(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ([1], "is a list; it must be an object"),
+        ([1], r"line 1 of .* is \[1\]; it must be an object"),
         ({"question_id": 1, "category": "math"}, "has no key 'turns'"),
-        (question(1, turns=[]), "'turns' of .* is empty"),
-        (question(1, turns=[1]), "'turns' of .* must be a string or a list of strings"),
-        (question(1, category=" "), "'category' of line 1 .* is blank"),
-        (question(1, question_id="1"), "'question_id' of line 1 .* must be a whole number"),
+        (question(1, turns=[]), r"'turns' of .* is \[\]; it must be"),
+        (question(1, turns=[1]), r"'turns' of .* is \[1\]; it must be a string, or a list"),
+        (question(1, category=" "), "'category' of line 1 .* it must be a text, not blank"),
+        (question(1, question_id="1"), "'question_id' of line 1 .* it must be a valid integer"),
     ],
 )
 def test_a_malformed_question_is_one_sentence(tmp_path: Path, record: Any, why: str) -> None:
@@ -134,8 +134,14 @@ def test_a_malformed_question_is_one_sentence(tmp_path: Path, record: Any, why: 
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ({"question_id": 1, "choices": []}, "'choices' of .* is empty"),
-        ({"question_id": 1, "choices": [3]}, "is a whole number; it must be an object"),
+        (
+            {"question_id": 1, "choices": []},
+            r"'choices' of .* is \[\]; it must be a list of one or more",
+        ),
+        (
+            {"question_id": 1, "choices": [3]},
+            r"choices\[0\] of line 1 of .* is 3; it must be an object",
+        ),
         ({"choices": [{"turns": ["a"]}]}, "has no key 'question_id'"),
     ],
 )

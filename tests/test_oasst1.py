@@ -109,23 +109,23 @@ def test_other_scripts_and_deep_trees(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "error", "text"),
+    ("rows", "text"),
     [
-        ([message("p"), message("p")], ValueError, "line 2 of .* has the message_id of an earlier"),
-        ([message("p", role="system")], ValueError, "'role' of line 1 of .* is 'system'; it must"),
-        ([message("p", text=None)], DataError, "'text' of line 1 of .* is null"),
-        ([{"message_id": "p", "role": "prompter"}], DataError, "line 1 of .* has no key 'text'"),
-        ([{"role": "prompter", "text": "x"}], DataError, "line 1 .* has no key 'message_id'"),
-        ([["p"]], DataError, "line 1 of .* is a list; it must be an object"),
-        ([], DataError, f"{FILE} is empty"),
-        ([message("p", text="\ud83d")], DataError, "line 1 of .* is not valid JSON"),
+        ([message("p"), message("p")], "line 2 of .* has the message_id of an earlier"),
+        ([message("p", role="system")], "'role' of line 1 of .* is .system.; it must be"),
+        ([message("p", text=None)], "'text' of line 1 of .* is null"),
+        ([{"message_id": "p", "role": "prompter"}], "line 1 of .* has no key 'text'"),
+        ([{"role": "prompter", "text": "x"}], "line 1 .* has no key 'message_id'"),
+        ([["p"]], r"line 1 of .* is \[.p.\]; it must be an object"),
+        ([message("p", parent=7)], "'parent_id' of line 1 of .* is 7; it must be a valid string"),
+        ([message("p", quality="high")], "'value' of labels.quality of line 1 of .* is .high.;"),
+        ([], f"{FILE} is empty"),
+        ([message("p", text="\ud83d")], "line 1 of .* is not valid JSON"),
     ],
 )
-def test_malformed_files_are_named(
-    rows: Any, error: type[Exception], text: str, tmp_path: Path
-) -> None:
+def test_malformed_files_are_named(rows: Any, text: str, tmp_path: Path) -> None:
     write(tmp_path, FILE, rows)
-    with pytest.raises(error, match=text):
+    with pytest.raises(DataError, match=text):
         read(Oasst1(), tmp_path)
 
 

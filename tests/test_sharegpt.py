@@ -69,29 +69,25 @@ def test_whole_conversations_are_read_only_where_there_are_no_parts(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("rows", "error", "text"),
+    ("rows", "text"),
     [
-        ([], DataError, f"'{SPLIT}' of .* is empty"),
-        (ONE, DataError, f"'{SPLIT}' of .* is an object; it must be a list"),
-        ([ONE, {"id": "y"}], DataError, rf"\[1\] of .*{SPLIT} has no key 'conversations'"),
-        ([{"conversations": ["a"]}], DataError, r"conversations\[0\] of \[0\] .* is a string"),
+        ([], rf"{SPLIT} is \[\]; it must be a list of one or more"),
+        (ONE, f"{SPLIT} is {{.*; it must be a valid array"),
+        ([ONE, {"id": "y"}], rf"\[1\] of .*{SPLIT} has no key 'conversations'"),
+        ([{"conversations": ["a"]}], r"\[0\].conversations\[0\] of .* is .a.;"),
         (
             [{"conversations": [{"from": "human", "text": "a"}]}],
-            DataError,
-            r"conversations\[0\] of \[0\] of .* has no key 'value'",
+            r"\[0\].conversations\[0\] of .* has no key 'value'",
         ),
         (
             [shared(("human", "a"), ("function_call", "b"))],
-            ValueError,
-            r"'from' of conversations\[1\] of \[0\] of .* is 'function_call'; it must be human or",
+            r"'from' of \[0\].conversations\[1\] of .* is .function_call.; it must be 'human',",
         ),
     ],
 )
-def test_malformed_files_are_named(
-    rows: Any, error: type[Exception], text: str, tmp_path: Path
-) -> None:
+def test_malformed_files_are_named(rows: Any, text: str, tmp_path: Path) -> None:
     write(tmp_path, SPLIT, rows)
-    with pytest.raises(error, match=text):
+    with pytest.raises(DataError, match=text):
         read(Sharegpt(), tmp_path)
 
 

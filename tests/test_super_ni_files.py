@@ -17,12 +17,12 @@ from tests.toy_super_ni import toy, write
             (toy(**{name: None}), f"a.json has no key '{name}'")
             for name in ("Definition", "Categories", "Positive Examples", "Instances")
         ),
-        (toy(Definition=[]), "'Definition' of .*a.json is empty"),
-        (toy(Definition=7), "'Definition' of .*a.json is a whole number; it must be a string or"),
-        (toy(Categories=[None]), "'Categories' of .*a.json is a list of null"),
-        (toy(Instances=[]), "'Instances' of .*a.json is empty"),
-        (toy(Instances={}), "'Instances' of .*a.json is an object; it must be a list"),
-        (toy(Instances=["x"]), r"Instances\[0\] of .*a.json is a string; it must be an object"),
+        (toy(Definition=[]), r"'Definition' of .*a.json is \[\]; it must be a string, or a list"),
+        (toy(Definition=7), "'Definition' of .*a.json is 7; it must be a string, or a list"),
+        (toy(Categories=[None]), r"'Categories' of .*a.json is \[null\]; it must be"),
+        (toy(Instances=[]), r"'Instances' of .*a.json is \[\]; it must be a list of one or more"),
+        (toy(Instances={}), "'Instances' of .*a.json is {}; it must be a valid array"),
+        (toy(Instances=["x"]), r'Instances\[0\] of .*a.json is "x"; it must be an object'),
         (
             toy(Instances=[*toy()["Instances"], {"id": "x", "output": ["y"]}]),
             r"Instances\[3\] of .*a.json has no key 'input'",
@@ -33,21 +33,21 @@ from tests.toy_super_ni import toy, write
         ),
         (
             toy(Instances=[{"id": "x", "input": ["y"], "output": "z"}]),
-            r"'input' of Instances\[0\] of .*a.json is a list of a string; it must be a string",
+            r"'input' of Instances\[0\] of .*a.json is \[.y.\]; it must be a valid string",
         ),
         (
             toy(Instances=[{"id": "x", "input": "y", "output": [1]}]),
-            r"'output' of Instances\[0\] of .*a.json is a list of a whole number",
+            r"'output' of Instances\[0\] of .*a.json is \[1\]; it must be a string, or a list",
         ),
         (
             toy(Instances=[{"id": "x", "input": "y", "output": []}]),
-            r"'output' of Instances\[0\] of .*a.json is empty",
+            r"'output' of Instances\[0\] of .*a.json is \[\]; it must be",
         ),
         (
             toy(**{"Positive Examples": [{"input": "x"}]}),
             r"Positive Examples\[0\] of .*a.json has no key 'output'",
         ),
-        (["not", "a", "task"], "a.json is a list; it must be an object"),
+        (["not", "a", "task"], r"a.json is \[.*\]; it must be an object"),
     ],
 )
 def test_a_malformed_task_is_named_with_its_key(tmp_path: Path, record: Any, message: str) -> None:

@@ -115,16 +115,16 @@ def test_other_scripts_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"question": " "}, "'question' of question 0 of .*mc_task.json is blank"),
+        ({"question": " "}, r"'question' of \[0\] of .*mc_task.json is . .; it must be"),
         ({"question": None}, "'question' of .* is null"),
         ({"mc1_targets": {"Yes.": 0, "No.": 1}}, "must begin with the true answer"),
         ({"mc1_targets": {"No.": 1, "Not.": 1, "Yes.": 0}}, "and hold no other"),
-        ({"mc1_targets": {"No.": 1}}, "'mc1_targets' of .* must map answers to 1"),
-        ({"mc2_targets": {"Yes.": 0, "Always.": 0}}, "'mc2_targets' of .* must map answers to 1"),
-        ({"mc2_targets": {"No.": 1, "Yes.": 2}}, "to 0 where they are false"),
-        ({"mc2_targets": {"No.": 1, "Yes.": [0]}}, "to 0 where they are false"),
-        ({"mc2_targets": {}}, "one or more of both"),
-        ({"mc2_targets": ["No."]}, "'mc2_targets' of .* is a list"),
+        ({"mc1_targets": {"No.": 1}}, "'mc1_targets' must hold one or more true"),
+        ({"mc2_targets": {"Yes.": 0, "Always.": 0}}, "'mc2_targets' must hold one or more true"),
+        ({"mc2_targets": {"No.": 1, "Yes.": 2}}, "'Yes.' of .* is 2; it must be 0 or 1"),
+        ({"mc2_targets": {"No.": 1, "Yes.": [0]}}, r"'Yes.' of .* is \[0\]; it must be 0 or"),
+        ({"mc2_targets": {}}, "one or more true answers and false ones"),
+        ({"mc2_targets": ["No."]}, r"'mc2_targets' of .* is \[.No..\]; it must be an object"),
     ],
 )
 def test_a_wrong_question_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -134,7 +134,9 @@ def test_a_wrong_question_is_named(tmp_path: Path, changes: dict[str, Any], mess
 
 @pytest.mark.parametrize("content", [[], {}, "x"])
 def test_a_file_without_questions_is_named(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(DataError, match=r"mc_task\.json must hold a list of questions"):
+    with pytest.raises(
+        DataError, match=r"mc_task\.json is .*; it must be a (list of one or more|valid array)"
+    ):
         list(TruthfulQA().samples("test", write(tmp_path, content)))
 
 

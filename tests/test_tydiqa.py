@@ -109,15 +109,15 @@ def test_real_data_must_hold_every_language_that_is_asked_for(tmp_path: Path) ->
     [
         (
             record("english-x", [""]),
-            r"the answer of data\[1\].paragraphs\[0\].qas\[0\] .* is blank",
+            r"data\[1\].paragraphs\[0\].qas\[0\].answers\[0\] of .*: the answer is blank",
         ),
-        (record("english-x", []), r"'answers' of data\[1\].* is empty"),
+        (record("english-x", []), r"'answers' of data\[1\].* is \[\]; it must be a list of one"),
         (record("english-x", question=None), r"'question' of data\[1\].* is null"),
-        (record("english-x", id=7), r"'id' of data\[1\].* is a whole number"),
+        (record("english-x", id=7), r"'id' of data\[1\].* is 7; it must be a valid string"),
         (record("klingon-x"), r"question 'klingon-x' of .*dev.json is in no known language"),
         ({"paragraphs": [{"qas": []}]}, r"data\[1\].paragraphs\[0\] .* has no key 'context'"),
-        ({"paragraphs": []}, r"'paragraphs' of data\[1\] of .*dev.json is empty"),
-        ([], r"data\[1\] of .*dev.json is a list"),
+        ({"paragraphs": []}, r"'paragraphs' of data\[1\] of .*dev.json is \[\]; it must"),
+        ([], r"data\[1\] of .*dev.json is \[\]; it must be an"),
     ],
 )
 def test_a_wrong_question_is_named(tmp_path: Path, wrong: Any, message: str) -> None:

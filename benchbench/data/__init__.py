@@ -1,6 +1,11 @@
 """Data sets: found, fetched, read. These names are what plugins read files with."""
 
 from benchbench.data.read import (
+    Filled,
+    Items,
+    Row,
+    Rule,
+    Texts,
     check_limit,
     chosen,
     filled,
@@ -11,6 +16,7 @@ from benchbench.data.read import (
     read_json,
     read_jsonl,
     read_names,
+    read_rows,
     read_text,
     subset,
     texts,
@@ -19,6 +25,11 @@ from benchbench.errors import DataError
 
 __all__ = [
     "DataError",
+    "Filled",
+    "Items",
+    "Row",
+    "Rule",
+    "Texts",
     "check_limit",
     "chosen",
     "filled",
@@ -29,6 +40,7 @@ __all__ = [
     "read_json",
     "read_jsonl",
     "read_names",
+    "read_rows",
     "read_text",
     "subset",
     "texts",

@@ -7,25 +7,77 @@ import io
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NewType, TypeVar, cast, dataclass_transform
 
 from benchbench.contract.task import Data, Sample
 from benchbench.errors import DataError as DataError
-from benchbench.specs import canonical
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+SHOWN = 60
+"""Characters of a wrong value that an error shows."""
 
-JSON_NAMES = {
-    dict: "an object",
-    list: "a list",
-    str: "a string",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    type(None): "null",
-}
+
+@dataclass_transform(frozen_default=True)
+class Row:
+    """A row of a file, for ``read_rows``: its classes are frozen dataclasses."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a field of a row must be beyond its type, for ``Annotated``.
+
+    ``read`` returns the field's value, or None where it is not what is ``allowed``.
+    """
+
+    read: Callable[[Any], Any]
+    allowed: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def read(value: Any) -> Any:
+            found = self.read(value)
+            if found is None:
+                raise PydanticCustomError("rule", f"Input should be {self.allowed}")
+            return found
+
+        return core_schema.no_info_after_validator_function(read, handler(source))
+
+
+class _OneOrMoreTexts:
+    """In pydantic's own parts, for a data set has a million of them."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        one = core_schema.no_info_after_validator_function(
+            lambda text: (text,), core_schema.str_schema()
+        )
+        return core_schema.union_schema(
+            [core_schema.tuple_variable_schema(core_schema.str_schema(), min_length=1), one],
+            mode="left_to_right",
+            custom_error_type="rule",
+            custom_error_message="Input should be a string, or a list of one or more strings",
+        )
+
+
+Filled = Annotated[str, Rule(lambda text: text if text.strip() else None, "a text, not blank")]
+"""Field of a row: a text that is not blank."""
+ONE_OR_MORE = Rule(lambda found: found or None, "a list of one or more")
+Items = Annotated[tuple[T, ...], ONE_OR_MORE]
+"""Field of a row: a list that is not empty, ``Items[str]`` or ``Items[OtherRow]``."""
+Texts = Annotated[tuple[str, ...], _OneOrMoreTexts()]
+"""Field of a row: a tuple of one or more texts, of which the file may have one alone."""
 
 
 def check_limit(limit: int) -> None:
@@ -118,18 +170,19 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return _parse(read_text(path), str(path))
+def read_json(path: Path, kind: Any = Any, **keys: str) -> Any:
+    """Read a JSON file as a ``kind``, such as a dataclass; see ``read_rows``."""
+    return _validated([(str(path), read_text(path))], _from_json(kind, **keys))[0]
 
 
-def read_jsonl(path: Path) -> list[Any]:
+def read_jsonl(path: Path, kind: Any = Any, **keys: str) -> list[Any]:
     """Read a file of one or more JSON records, one a line, so that record i is on line i + 1."""
     # Not splitlines: a string may hold U+2028 or another end of a line as it stands.
     lines = read_text(path).rstrip().split("\n")
     if lines == [""]:
         raise DataError(f"{path} is empty; it must hold one JSON record a line.")
-    return [_parse(line, f"line {i} of {path}") for i, line in enumerate(lines, start=1)]
+    places = ((f"line {i} of {path}", line) for i, line in enumerate(lines, start=1))
+    return _validated(places, _from_json(kind, **keys))
 
 
 def read_csv(path: Path) -> list[list[str]]:
@@ -143,74 +196,114 @@ def read_csv(path: Path) -> list[list[str]]:
     return rows
 
 
-def _parse(text: str, where: str) -> Any:
-    try:
-        value = json.loads(text)
-        if "\\ud" in text.lower():
-            # Half a surrogate pair passes json.loads, and would stop a tokenizer or a hash later.
-            canonical(value).encode()
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not valid JSON ({error}); get the file again.") from error
-    return value
+def read_rows(path: Path, row: type[T], **keys: str) -> list[T]:
+    """Read a file of one or more rows: a JSON list, JSON lines, or CSV with a column a field.
 
-
-def key(record: object, name: str, kind: type[T], where: str) -> T:
-    """Return ``record[name]``, which must be there and a ``kind``.
-
-    ``where`` names the record in the error, e.g. ``Instances[3] of tasks/task020.json``.
+    Its name tells which. The fields of ``row`` are the keys that are read, others are left. No
+    value is taken for one of another type; ``Filled``, ``Texts``, ``Items`` and ``Rule`` ask for
+    more than a type, and what ``__post_init__`` raises as ValueError is said with
+    the row's place. ``keys`` say what the file calls fields, where that is not their name, of rows
+    within a row too: ``speaker="from"``. Raises DataError naming file, row, field and value.
     """
-    value = _value(record, name, where)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        raise _wrong(name, value, JSON_NAMES[kind], where)
-    return value
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".jsonl"):
+        return read_jsonl(path, row, **keys)
+    if not name.endswith(".csv"):
+        return list(read_json(path, Items[row], **keys))  # type: ignore[valid-type]
+    columns = [keys.get(each.name, each.name) for each in fields(row)]  # type: ignore[arg-type]
+    records = []
+    for i, found in enumerate(read_csv(path), start=1):
+        if len(found) != len(columns):
+            raise DataError(
+                f"row {i} of {path} has {len(found)} columns; it must have {len(columns)}: "
+                f"{', '.join(columns)}."
+            )
+        records.append((f"row {i} of {path}", dict(zip(columns, found, strict=True))))
+    return _validated(records, _reader(cast(Any, row), **keys).validate_strings)
+
+
+def key(record: object, name: str, kind: Any, where: str) -> Any:
+    """Return ``record[name]``, which must be there and a ``kind``, as the field of a row may be.
+
+    ``where`` names the record in the error, e.g. ``kwargs[3] of line 7 of ifeval/data.jsonl``.
+    """
+    if not isinstance(record, dict):
+        raise DataError(f"{where} is {_shown(record)}; it must be an object with {name!r}.")
+    if name not in record:
+        raise _missing(name, where)
+    return _validated([(where, json.dumps(record[name]))], _from_json(kind), name)[0]
 
 
 def items(record: object, name: str, where: str) -> list[Any]:
     """Return ``record[name]``, a list that is not empty."""
-    found = key(record, name, list, where)
-    if not found:
-        raise _empty(name, where)
-    return found
+    return list(key(record, name, Annotated[list[Any], ONE_OR_MORE], where))
 
 
 def filled(record: object, name: str, where: str) -> str:
     """Return ``record[name]``, a string that is not blank."""
-    found = key(record, name, str, where)
-    if not found.strip():
-        raise DataError(f"{name!r} of {where} is blank; get the file again, or fill it in.")
-    return found
+    return str(key(record, name, Filled, where))
 
 
 def texts(record: object, name: str, where: str) -> tuple[str, ...]:
     """Return ``record[name]``, a string or a list of one or more strings, as a tuple."""
-    value = _value(record, name, where)
-    found = (value,) if isinstance(value, str) else value
-    if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
-        raise _wrong(name, value, "a string or a list of strings", where)
-    if not found:
-        raise _empty(name, where)
-    return tuple(found)
+    return tuple(key(record, name, Texts, where))
 
 
-def _value(record: object, name: str, where: str) -> Any:
-    if not isinstance(record, dict):
-        raise DataError(f"{where} is {_name(record)}; it must be an object with the key {name!r}.")
-    if name not in record:
-        raise DataError(f"{where} has no key {name!r}; get the file again, or add the key.")
-    return record[name]
+def _validated(
+    places: Iterable[tuple[str, Any]], read: Callable[[Any], Any], *outer: str
+) -> list[Any]:
+    """Read values; each comes with what to call the whole that ``outer`` leads to it from."""
+    from pydantic import ValidationError
+
+    found = []
+    for where, value in places:
+        try:
+            found.append(read(value))
+        except ValidationError as error:
+            raise _refusal(error, where, *outer) from None  # it lists every row that is wrong
+    return found
 
 
-def _empty(name: str, where: str) -> DataError:
-    return DataError(f"{name!r} of {where} is empty; it must hold one entry or more.")
+def _from_json(kind: Any, **keys: str) -> Callable[[str], Any]:
+    return partial(_reader(kind, **keys).validate_json, strict=True)
 
 
-def _wrong(name: str, value: object, allowed: str, where: str) -> DataError:
-    found = _name(value)
-    if isinstance(value, list):
-        others = sorted({_name(each) for each in value})
-        found += f" of {' and '.join(others)}" if others else ""
-    return DataError(f"{name!r} of {where} is {found}; it must be {allowed}.")
+@cache
+def _reader(kind: Any, **keys: str) -> "TypeAdapter[Any]":
+    from pydantic import ConfigDict, TypeAdapter
+
+    config = ConfigDict(alias_generator=lambda name: keys.get(name, name), allow_inf_nan=False)
+    # pydantic refuses a config beside a dataclass, and takes it beside another name for one.
+    return TypeAdapter(NewType("Kind", kind), config=config)  # type: ignore[arg-type]
 
 
-def _name(value: object) -> str:
-    return JSON_NAMES.get(type(value), type(value).__name__)
+def _refusal(error: "ValidationError", where: str, *outer: str) -> DataError:
+    """Say the first thing that is wrong; ``outer`` leads to what was read from ``where``."""
+    first = error.errors(include_url=False)[0]
+    reason = first.get("ctx", {}).get("error")
+    path: list[str | int] = [*outer, *first["loc"]]
+    if first["type"] == "json_invalid":
+        return DataError(f"{where} is not valid JSON ({reason}); get the file again.")
+    if reason:
+        return DataError(f"{_place(path, where)}: {reason}.")
+    last = path.pop() if path and isinstance(path[-1], str) else None
+    place = _place(path, where)
+    if first["type"] == "missing":
+        return _missing(str(last), place)
+    subject = place if last is None else f"{last!r} of {place}"
+    allowed = first["msg"].partition(" should ")[2]
+    return DataError(f"{subject} is {_shown(first['input'])}; it must {allowed}.")
+
+
+def _missing(name: str, where: str) -> DataError:
+    return DataError(f"{where} has no key {name!r}; get the file again, or add the key.")
+
+
+def _place(path: Sequence[str | int], where: str) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"{''.join(steps).removeprefix('.')} of {where}" if path else where
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

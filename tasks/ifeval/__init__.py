@@ -3,11 +3,36 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
 
 from benchbench import Data, Generation, HubData, Protocol, Sample, Task, hookimpl
-from benchbench.data import DataError, check_limit, filled, items, key, read_jsonl, subset, texts
-from benchbench_tasks.ifeval.instructions import INSTRUCTIONS, Relation, parameters
+from benchbench.data import Filled, Items, Row, Rule, Texts, check_limit, key, read_rows, subset
+from benchbench_tasks.ifeval.instructions import INSTRUCTIONS, parameters
+
+ALLOWED = {
+    int: Annotated[int, Rule(lambda number: number if number >= 0 else None, "0 or more")],
+    str: Filled,
+    tuple[str, ...]: Annotated[
+        Texts, Rule(lambda found: found if all(map(str.strip, found)) else None, "without blanks")
+    ],
+}
+"""Type of an argument -> what it must be, where that is more."""
+
+
+class Prompt(Row):
+    """A row of the file."""
+
+    key: int
+    prompt: Filled
+    instruction_id_list: Items[Literal[*INSTRUCTIONS]]
+    kwargs: Items[Any]
+
+    def __post_init__(self) -> None:
+        names, given = len(self.instruction_id_list), len(self.kwargs)
+        if names != given:
+            raise ValueError(
+                f"{names} instruction_id_list and {given} kwargs; it must have as many of each"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +79,15 @@ class IFEval(Task):
 
     def samples(self, split: str, data: Data) -> Iterator[Sample]:
         path = data.folder / "input_data.jsonl"
-        for i, record in enumerate(read_jsonl(path), start=1):
-            where = f"line {i} of {path}"
-            asked = read_instructions(record, where)
+        for i, row in enumerate(read_rows(path, Prompt), start=1):
+            given = zip(row.instruction_id_list, row.kwargs, strict=True)
+            asked = [
+                read_instruction(name, arguments, f"kwargs[{j}] of line {i} of {path}")
+                for j, (name, arguments) in enumerate(given)
+            ]
             yield Sample(
-                id=str(key(record, "key", int, where)),
-                input=filled(record, "prompt", where),
+                id=str(row.key),
+                input=row.prompt,
                 targets=tuple(each["name"] for each in asked),  # there is no reference answer
                 context={"instructions": asked},
             )
@@ -100,47 +128,11 @@ def verdicts(instructions: Sequence[Mapping[str, Any]], variants: Sequence[str])
     ]
 
 
-def read_instructions(record: Any, where: str) -> list[dict[str, Any]]:
-    """Read the names of a prompt's instructions, and of each the arguments it needs."""
-    names = texts(record, "instruction_id_list", where)
-    arguments = items(record, "kwargs", where)
-    if len(names) != len(arguments):
-        raise DataError(
-            f"{where} has {len(names)} instruction_id_list and {len(arguments)} kwargs; it must "
-            "have as many of one as of the other."
-        )
-    for name in names:
-        if name not in INSTRUCTIONS:
-            raise DataError(
-                f"{where} has the instruction {name!r}; the known ones are: "
-                f"{', '.join(INSTRUCTIONS)}."
-            )
-    return [
-        {"name": name, "arguments": read_arguments(name, given, f"kwargs[{i}] of {where}")}
-        for i, (name, given) in enumerate(zip(names, arguments, strict=True))
-    ]
-
-
-def read_arguments(name: str, given: Any, where: str) -> dict[str, Any]:
-    """Read the arguments of an instruction; others, as copies of the data have them, are left."""
-    found: dict[str, Any] = {}
-    for parameter, kind in parameters(name).items():
-        if kind is int:
-            found[parameter] = key(given, parameter, int, where)
-        elif kind is str or kind is Relation:
-            found[parameter] = filled(given, parameter, where)
-        else:
-            found[parameter] = texts(given, parameter, where)
-            if not all(text.strip() for text in found[parameter]):
-                raise DataError(f"{parameter!r} of {where} holds a blank text; fill it in.")
-        value = found[parameter]
-        if kind is Relation and value not in get_args(Relation):
-            raise DataError(
-                f"{parameter!r} of {where} is {value!r}; it must be {' or '.join(get_args(kind))}."
-            )
-        if kind is int and value < 0:
-            raise DataError(f"{parameter!r} of {where} is {value}; it must be 0 or more.")
-    return found
+def read_instruction(name: str, given: Any, where: str) -> dict[str, Any]:
+    """Read an instruction's arguments; others, as copies of the data have them, are left."""
+    kinds = {each: ALLOWED.get(kind, kind) for each, kind in parameters(name).items()}
+    arguments = {each: key(given, each, kind, where) for each, kind in kinds.items()}
+    return {"name": name, "arguments": arguments}
 
 
 @hookimpl

@@ -24,11 +24,11 @@ from typing import Any
 from benchbench import Data, Generation, HubData, Message, Protocol, Sample, Task, hookimpl
 from benchbench.data import (
     DataError,
+    Filled,
+    Items,
+    Row,
     check_limit,
     chosen,
-    filled,
-    items,
-    key,
     present,
     read_json,
     subset,
@@ -88,6 +88,46 @@ def as_squad(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return json.dumps({"data": articles}, ensure_ascii=False)
+
+
+class Answer(Row):
+    """A reference."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():  # as in XTREME's copies of the dev questions
+            raise ValueError(
+                "the answer is blank, as in copies whose answers were taken out; get "
+                f"{STEM}dev.json and {STEM}train.json of {ADDRESS}"
+            )
+
+
+class Question(Row):
+    """A question with its references."""
+
+    id: str
+    question: Filled
+    answers: Items[Answer]
+
+
+class Paragraph(Row):
+    """A passage and what is asked about it."""
+
+    context: Filled
+    qas: Items[Question]
+
+
+class Article(Row):
+    """Passages of one article."""
+
+    paragraphs: Items[Paragraph]
+
+
+class Squad(Row):
+    """A file in SQuAD's format."""
+
+    data: Items[Article]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,38 +243,24 @@ def read_questions(folder: Path, part: str) -> dict[str, list[Sample]]:
 
 
 def read_file(path: Path, part: str) -> Iterator[Sample]:
-    """Read a file in SQuAD's format."""
-    found = 0
-    for i, article in enumerate(items(read_json(path), "data", str(path))):
-        where = f"data[{i}] of {path}"
-        for j, paragraph in enumerate(items(article, "paragraphs", where)):
-            where = f"data[{i}].paragraphs[{j}] of {path}"
-            passage = filled(paragraph, "context", where)
-            for k, record in enumerate(items(paragraph, "qas", where)):
-                where = f"data[{i}].paragraphs[{j}].qas[{k}] of {path}"
-                name = key(record, "id", str, where)
-                language = language_of(name, path)
-                # Files of one language number their questions, and some numbers come twice.
-                released = name.startswith(f"{language}-")
-                yield Sample(
-                    id=name if released else f"{language}/{part}/{found}",
-                    input=filled(record, "question", where),
-                    targets=read_answers(record, where),
-                    groups={"language": language},
-                    context={"passage": passage},
-                )
-                found += 1
-
-
-def read_answers(record: Any, where: str) -> tuple[str, ...]:
-    """Read the references, of which XTREME's copies of the dev questions hold none."""
-    texts = [key(answer, "text", str, where) for answer in items(record, "answers", where)]
-    if not all(text.strip() for text in texts):
-        raise DataError(
-            f"the answer of {where} is blank, as in copies whose answers were taken out; get "
-            f"{STEM}dev.json and {STEM}train.json of {ADDRESS}."
+    """Read the questions of a file."""
+    asked = (
+        (paragraph.context, question)
+        for article in read_json(path, Squad).data
+        for paragraph in article.paragraphs
+        for question in paragraph.qas
+    )
+    for i, (passage, question) in enumerate(asked):
+        language = language_of(question.id, path)
+        # Files of one language number their questions, and some numbers come twice.
+        released = question.id.startswith(f"{language}-")
+        yield Sample(
+            id=question.id if released else f"{language}/{part}/{i}",
+            input=question.question,
+            targets=tuple(answer.text for answer in question.answers),
+            groups={"language": language},
+            context={"passage": passage},
         )
-    return tuple(texts)
 
 
 def language_of(name: str, path: Path) -> str:
