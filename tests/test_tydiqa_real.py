@@ -36,7 +36,9 @@ def test_test_questions_are_all_there_or_refused_for_want_of_answers() -> None:
     try:
         samples = list(TyDiQA().samples("test", DATA))
     except DataError as error:
-        assert re.search(r"data\[0\].*: the answer is blank, as in copies whose answers", str(error))
+        assert re.search(
+            r"data\[0\].*: the answer is blank, as in copies whose answers", str(error)
+        )
         return
     assert Counter(s.groups["language"] for s in samples) == COUNTS
     assert all(s.targets[0] in s.context["passage"] for s in samples)

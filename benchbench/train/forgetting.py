@@ -5,6 +5,7 @@ the project need no download and are the same for everybody.
 """
 
 from itertools import chain
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
