@@ -1,7 +1,7 @@
 """Learned prompts: embeddings before a prompt's own, or keys and values before its own.
 
 Both are of any length and belong to nothing but the base model's sizes. Formats, checks, and how a
-transformers model is given them; left padding goes before a soft prompt and after a prefix. In an
+transformers model is given them: before a prompt's padding, which takes no positions. In an
 encoder-decoder model embeddings stand before those that the encoder reads, and keys and values
 before those of the decoder's self-attention, as in PEFT.
 """
@@ -49,23 +49,12 @@ class SoftPrompt(Format):
         """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
 
-        own = self.embeddings.to(model.device, model.dtype)
-        embedded = model.get_input_embeddings()(ids)
-        if model.config.is_encoder_decoder:
-            seen = mask.new_ones((len(ids), len(own)))
-            return {
-                "inputs_embeds": torch.cat([own.expand(len(ids), -1, -1), embedded], 1),
-                "attention_mask": torch.cat([seen, mask], 1),
-            }
-        rows = [
-            torch.cat([row[: len(row) - n], own, row[len(row) - n :]])
-            for row, n in zip(embedded, mask.sum(1).tolist(), strict=True)
-        ]
-        pads = [len(own) + n for n in mask.sum(1).tolist()]
-        wide = torch.zeros((len(ids), ids.shape[1] + len(own)), dtype=mask.dtype)
-        for row, length in zip(wide, pads, strict=True):
-            row[len(row) - length :] = 1
-        return {"inputs_embeds": torch.stack(rows), "attention_mask": wide.to(mask.device)}
+        own = self.embeddings.to(model.device, model.dtype).expand(len(ids), -1, -1)
+        seen = mask.new_ones((len(ids), self.tokens))
+        return {
+            "inputs_embeds": torch.cat([own, model.get_input_embeddings()(ids)], 1),
+            "attention_mask": torch.cat([seen, mask], 1),
+        }
 
 
 @dataclass(frozen=True)

@@ -138,33 +138,6 @@ class Vllm:
         done = [output for output in self._engine.step() if output.finished]
         return [(str(o.request_id), [_read(o, sample) for sample in o.outputs]) for o in done]
 
-    def prompt_logprobs(
-        self, prompts: Sequence[Any], adapter: tuple[str, int, Path] | None, skip: int = 0
-    ) -> list[list[float]]:
-        """Return ln p(token | all before) for every token of each prompt but the first.
-
-        ``skip`` positions before them stand for what is no token.
-        """
-        from vllm import SamplingParams
-
-        outputs: Any = self._llm.generate(
-            prompts,
-            SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0),
-            lora_request=self._lora(*adapter) if adapter else None,
-            use_tqdm=False,
-        )
-        return [
-            [
-                position[token].logprob
-                for position, token in zip(
-                    output.prompt_logprobs[skip + 1 :],
-                    prompt["prompt_token_ids"][skip + 1 :],
-                    strict=True,
-                )
-            ]
-            for prompt, output in zip(prompts, outputs, strict=True)
-        ]
-
     def abort(self, keys: Sequence[str]) -> None:
         """Forget queued requests."""
         self._engine.abort_request(list(keys))

@@ -28,7 +28,7 @@ from benchbench.engines.engine import (
 )
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm.calls import RANKS, Vllm, prompt_of
-from benchbench.engines.vllm.exchange import Exchange, Question, has_nan, kind
+from benchbench.engines.vllm.exchange import PROMPT, Exchange, Question, has_nan, kind
 from benchbench.engines.vllm.live import IN_THE_MODEL, Live
 from benchbench.engines.vllm.room import Room, allowed_rank
 from benchbench.errors import (
@@ -144,14 +144,23 @@ class VllmEngine:
             self._served,
             self._settings,
         )
-        found, content = self._served[checkpoint]
+        found = self._served[checkpoint].checkpoint
         with self._closing_on_failure() as live:
             live.become(found if found.route in IN_THE_MODEL else None)
-            rows = live.vllm.prompt_logprobs(
-                [self._prompt(checkpoint, tokens) for tokens in prompts],
-                live.adapters.get(checkpoint),
-                skip=content.tokens,
-            )
+            keys = [
+                live.vllm.submit(
+                    self._prompt(checkpoint, tokens), PROMPT, live.adapters.get(checkpoint)
+                )
+                for tokens in prompts
+            ]
+            done: dict[str, tuple[float, ...]] = {}
+            while len(done) < len(keys):
+                done |= {key: outputs[0].prompt for key, outputs in live.vllm.step()}
+            # From the end: before them stands what a checkpoint has learned.
+            rows = [
+                list(done[key][len(done[key]) - len(tokens) + 1 :])
+                for key, tokens in zip(keys, prompts, strict=True)
+            ]
             if any(math.isnan(value) for row in rows for value in row):
                 live.vllm.clear()
         return rows

@@ -21,6 +21,13 @@ CACHED = "skip_reading_prefix_cache"
 and nothing is said."""
 
 
+ONE: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 1, "detokenize": False}
+"""Sampling of what is not asked for its completion; vLLM always generates something."""
+
+PROMPT: Mapping[str, Any] = {**ONE, "prompt_logprobs": 0}
+"""Asks for the log-probabilities of the prompt's tokens."""
+
+
 class Question(NamedTuple):
     """One request to vLLM."""
 
@@ -91,13 +98,12 @@ def has_nan(outputs: Sequence[Output]) -> bool:
 
 
 def _questions(request: Request, prompted: Prompted, ends: tuple[int, ...]) -> list[Question]:
-    one = {"temperature": 0.0, "max_tokens": 1, "detokenize": False}
     if not request.choices:
         return [Question(0, prompted(request.prompt), _sampling(request, ends))]
     if is_next_token(request.choices):
         tokens = sorted({token for (token,) in request.choices})
-        return [Question(0, prompted(request.prompt), one | {"logprob_token_ids": tokens})]
-    wanted = one | {"prompt_logprobs": 0, CACHED: False}
+        return [Question(0, prompted(request.prompt), {**ONE, "logprob_token_ids": tokens})]
+    wanted = {**PROMPT, CACHED: False}
     return [
         Question(number, prompted((*request.prompt, *choice)), wanted)
         for number, choice in enumerate(request.choices)
