@@ -82,11 +82,6 @@ class Architecture:
             encoder_decoder=bool(config.is_encoder_decoder),
         )
 
-    @property
-    def targets(self) -> list[str]:
-        """The last names of the linear layers, e.g. ``q_proj``."""
-        return sorted({path.rpartition(".")[2] for path in self.linear})
-
 
 def read_config(folder: Path, wrong: type[BenchbenchError]) -> Any:
     """Read a folder's ``config.json`` with defaults filled in, or raise ``wrong``."""

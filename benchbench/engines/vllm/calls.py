@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchbench.checkpoints.modules import AddedModule
+from benchbench.checkpoints.learned import Prefix
+from benchbench.checkpoints.modules import Added, AddedModule
 from benchbench.engines.vllm.places import ADDITIONAL
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -155,9 +156,9 @@ class Vllm:
         """Return in how many layers a prefix can give keys and values."""
         return int(self._llm.collective_rpc("benchbench_attentions")[0])
 
-    def put_on(self, route: str, folder: Path) -> None:
-        """Hang the added modules or the prefix of a folder on the live model."""
-        self._llm.collective_rpc("benchbench_put_on", args=(route, str(folder)))
+    def put_on(self, content: Added | Prefix) -> None:
+        """Hang added modules or a prefix on the live model, whose worker is in this process."""
+        self._llm.collective_rpc("benchbench_put_on", args=(content,))
 
     def take_off(self) -> None:
         """Take them off again."""

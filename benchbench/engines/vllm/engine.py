@@ -9,10 +9,9 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchbench import machine
-from benchbench.checkpoints.format import Format
 from benchbench.checkpoints.learned import Prefix, SoftPrompt
 from benchbench.checkpoints.lora import Adapter
 from benchbench.checkpoints.modules import Added, AddedModule
@@ -29,7 +28,7 @@ from benchbench.engines.engine import (
 from benchbench.engines.text import Decoder
 from benchbench.engines.vllm.calls import RANKS, Vllm, prompt_of
 from benchbench.engines.vllm.exchange import PROMPT, Exchange, Question, has_nan, kind
-from benchbench.engines.vllm.live import IN_THE_MODEL, Live
+from benchbench.engines.vllm.live import IN_THE_MODEL, Live, Served
 from benchbench.engines.vllm.room import Room, allowed_rank
 from benchbench.errors import (
     BenchbenchError,
@@ -51,13 +50,6 @@ BLOCK = 128
 
 CACHE_TOKENS = 131_072
 """Tokens the key-value cache holds on a processor, 256 for each sequence of a batch."""
-
-
-class Served(NamedTuple):
-    """A checkpoint, and what was read of it."""
-
-    checkpoint: Checkpoint
-    content: Format
 
 
 class VllmEngine:
@@ -126,9 +118,9 @@ class VllmEngine:
         then checkpoint by checkpoint what changes the live model."""
         check_requests(requests, self._served, self._settings)
         broken: set[str] = set()
-        for checkpoint, group in self._groups(requests):
+        for served, group in self._groups(requests):
             with self._closing_on_failure() as live:
-                live.become(checkpoint)
+                live.become(served)
             while group := [r for r in group if r.checkpoint not in broken]:
                 group = yield from self._serve(group, broken)
         if broken:
@@ -144,9 +136,8 @@ class VllmEngine:
             self._served,
             self._settings,
         )
-        found = self._served[checkpoint].checkpoint
         with self._closing_on_failure() as live:
-            live.become(found if found.route in IN_THE_MODEL else None)
+            live.become(self._served[checkpoint])
             keys = [
                 live.vllm.submit(
                     self._prompt(checkpoint, tokens), PROMPT, live.adapters.get(checkpoint)
@@ -212,21 +203,19 @@ class VllmEngine:
         least = token * (longest + BLOCK)  # vLLM keeps a block for itself
         return min(token * max(CACHE_TOKENS, 8 * longest), max(machine.memory() // 4, least))
 
-    def _groups(
-        self, requests: Sequence[Request]
-    ) -> Iterator[tuple[Checkpoint | None, list[Request]]]:
+    def _groups(self, requests: Sequence[Request]) -> Iterator[tuple[Served | None, list[Request]]]:
         """Yield what can be served together, with the checkpoint that must be live for it."""
         groups: dict[tuple[int, str, str], list[Request]] = {}
         for request in requests:
-            found = self._served[request.checkpoint].checkpoint
-            alone = found.route in IN_THE_MODEL
-            turn = 2 if alone else int(found.route == "lora")
-            key = turn, found.run_id if alone else "", kind(request)
+            content = self._served[request.checkpoint].content
+            alone = isinstance(content, IN_THE_MODEL)
+            turn = 2 if alone else int(isinstance(content, Adapter))
+            key = turn, request.checkpoint if alone else "", kind(request)
             groups.setdefault(key, []).append(request)
         for (turn, run_id, _), group in sorted(groups.items(), key=lambda item: item[0]):
             if turn == 1 and len({request.checkpoint for request in group}) > SLOTS:
                 group.sort(key=lambda request: request.checkpoint)
-            yield self._served[run_id].checkpoint if run_id else None, group
+            yield self._served.get(run_id), group
 
     def _serve(
         self, requests: Sequence[Request], broken: set[str]

@@ -3,15 +3,27 @@
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
+from benchbench.checkpoints.format import Format
+from benchbench.checkpoints.learned import Prefix
+from benchbench.checkpoints.modules import Added
+from benchbench.checkpoints.weights import Weights
 from benchbench.engines.vllm.calls import Vllm
 from benchbench.records.record import Checkpoint
 
 LoadedAdapter = tuple[str, int, Path]
 """Name, number and folder."""
 
-IN_THE_MODEL = ("weights", "modules", "prefix")
-"""Routes that change the live model itself, so that one checkpoint is served at a time."""
+IN_THE_MODEL = (Weights, Added, Prefix)
+"""What changes the live model itself, so that one checkpoint is served at a time."""
+
+
+class Served(NamedTuple):
+    """A checkpoint, and what was read of it."""
+
+    checkpoint: Checkpoint
+    content: Format
 
 
 class Live:
@@ -20,7 +32,7 @@ class Live:
     def __init__(self, vllm: Vllm, model: Path) -> None:
         self.vllm = vllm
         self._model = model
-        self._checkpoint: Checkpoint | None = None
+        self._served: Served | None = None
         self._adapters: dict[str, LoadedAdapter] = {}
         self._numbers = count(1)
 
@@ -30,23 +42,24 @@ class Live:
         return self._adapters
 
     def is_of(self, run_id: str) -> bool:
-        return self._checkpoint is not None and self._checkpoint.run_id == run_id
+        return self._served is not None and self._served.checkpoint.run_id == run_id
 
-    def become(self, checkpoint: Checkpoint | None) -> None:
-        """Make a checkpoint the live one; None is the base model."""
-        if self._checkpoint is checkpoint:
+    def become(self, served: Served | None) -> None:
+        """Make a checkpoint the live one; without one, or where it changes nothing, the base."""
+        if served is not None and not isinstance(served.content, IN_THE_MODEL):
+            served = None
+        if self._served is served:
             return
-        old = self._checkpoint.route if self._checkpoint else "base"
-        new = checkpoint.route if checkpoint else "base"
-        if old in ("modules", "prefix"):
+        old, new = (each.content if each else None for each in (self._served, served))
+        if isinstance(old, Added | Prefix):
             self.vllm.take_off()
-        if new == "weights" and checkpoint:
-            self.vllm.swap(checkpoint.folder)
-        elif old == "weights":
+        if isinstance(new, Weights) and served:
+            self.vllm.swap(served.checkpoint.folder)
+        elif isinstance(old, Weights):
             self.vllm.swap(self._model)
-        if new in ("modules", "prefix") and checkpoint:
-            self.vllm.put_on(new, checkpoint.folder)
-        self._checkpoint = checkpoint
+        if isinstance(new, Added | Prefix):
+            self.vllm.put_on(new)
+        self._served = served
         self.vllm.forget()  # cached prefixes are the old model's
         for adapter in self._adapters.values():
             if adapter[1] not in self.vllm.adapters():  # swapping weights drops them

@@ -8,12 +8,10 @@ sees each checkpoint too. An empty place computes zero, which leaves the base mo
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from benchbench.checkpoints import modules
-from benchbench.checkpoints.learned import PREFIX
-from benchbench.checkpoints.modules import AddedModule
+from benchbench.checkpoints.learned import Prefix
+from benchbench.checkpoints.modules import Added, AddedModule, addition
 
 ADDITIONAL = "benchbench"
 """Key of what places are made for, in vLLM's ``additional_config``: it counts in the key under
@@ -42,16 +40,16 @@ class Places:
         self._prefix = _PrefixPlace(model, prefix_tokens, rows) if prefix_tokens else None
         self.empty()
 
-    def fill(self, route: str, folder: Path) -> None:
-        """Put the modules or the prefix of a folder into their places."""
+    def fill(self, content: Added | Prefix) -> None:
+        """Put modules or a prefix into their places."""
         self.empty()
-        if route == "prefix":
+        if isinstance(content, Prefix):
             assert self._prefix is not None
-            self._prefix.fill(folder)
+            self._prefix.fill(content)
             return
-        found, weights = modules.read(folder)
-        for module in found:
-            next(p for p in self._added if fits(module, p.module)).fill(module, weights)
+        for module in content.modules:
+            place = next(place for place in self._added if fits(module, place.module))
+            place.fill(module, content.weights)
 
     def empty(self) -> None:
         """Make all places compute zero, or nothing where that can be left out."""
@@ -125,8 +123,8 @@ def _add(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any)
         if place.module.parallel:
             x = args[0] if args else next(iter(kwargs.values()))
         changed = whole.clone()
-        addition = modules.addition(place.module, place.weights, x)
-        changed[..., place.columns] = part + addition.to(part.dtype)
+        more = addition(place.module, place.weights, x)
+        changed[..., place.columns] = part + more.to(part.dtype)
         whole = changed
     return (whole, *output[1:]) if isinstance(output, tuple) else whole
 
@@ -176,17 +174,13 @@ class _PrefixPlace:
         # The model around the compiled one: this runs as it is, or is captured in its graph.
         model.register_forward_pre_hook(partial(_begin, self), with_kwargs=True)
 
-    def fill(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-
-        tensors = load_file(folder / PREFIX)
-        for side in ("keys", "values"):
-            # [layers, heads, tokens, size] -> [layers, tokens, heads * size], as vLLM has them
-            for attention, layer in zip(
-                self._attentions, tensors[side].transpose(1, 2).flatten(2), strict=True
-            ):
-                getattr(attention, f"benchbench_{side}")[: len(layer)] = layer
-        self.length.fill_(tensors["keys"].shape[2])
+    def fill(self, prefix: Prefix) -> None:
+        # [layers, heads, tokens, size] -> [layers, tokens, heads * size], as vLLM has them
+        keys, values = (side.transpose(1, 2).flatten(2) for side in (prefix.keys, prefix.values))
+        for attention, *own in zip(self._attentions, keys, values, strict=True):
+            attention.benchbench_keys[: prefix.tokens] = own[0]
+            attention.benchbench_values[: prefix.tokens] = own[1]
+        self.length.fill_(prefix.tokens)
         self.idle = False
 
     def empty(self) -> None:

@@ -1,11 +1,11 @@
 """What runs inside vLLM's worker, where the live model is. Only vLLM imports this module."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vllm.platforms import current_platform  # noqa: TID253 (who imports this has loaded vLLM)
 
-from benchbench.checkpoints.modules import AddedModule
+from benchbench.checkpoints.learned import Prefix
+from benchbench.checkpoints.modules import Added, AddedModule
 from benchbench.engines.vllm.places import ADDITIONAL, Places, attentions, locate
 
 if TYPE_CHECKING or not current_platform.is_cpu():
@@ -64,9 +64,9 @@ class BenchbenchWorker(Worker):
         """Return in how many layers keys and values can be given."""
         return len(attentions(self.model_runner.get_model()))
 
-    def benchbench_put_on(self, route: str, folder: str) -> None:
+    def benchbench_put_on(self, content: Added | Prefix) -> None:
         """Put added modules or a prefix into their places in the live model."""
-        self.benchbench_places.fill(route, Path(folder))
+        self.benchbench_places.fill(content)
 
     def benchbench_take_off(self) -> None:
         """Empty all places."""
