@@ -26,6 +26,10 @@ class Labels(Row):
     name: list[str] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if len(self.name) != len(self.value):
+            raise ValueError(f"{len(self.name)} name and {len(self.value)} value; as many of each")
+
 
 class Said(Row):
     """A row of the file: a message."""

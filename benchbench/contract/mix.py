@@ -1,21 +1,23 @@
 """A mix: training samples of several tasks, so many of each, in an order that a seed draws."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from benchbench.errors import DataError
-from benchbench.specs import TaskSpec
+from benchbench.specs import TaskSpec, read_toml
 
 SUFFIX = ".toml"
-KEYS: Mapping[str, tuple[type, str]] = {
-    "summary": (str, "a text"),
-    "seed": (int, "a whole number"),
-    "components": (dict, "a [components] table such as alpaca = 1000"),
-}
-REQUIRED = ("seed", "components")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixFile:
+    """What a mix's file may say."""
+
+    summary: Annotated[str, "a text"] = ""
+    seed: Annotated[int, "a whole number"]
+    components: Annotated[Mapping[str, Any], "a [components] table such as alpaca = 1000"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +58,13 @@ def find_mix(named: str, registered: Mapping[str, Mix]) -> Mix | None:
 
 def read_mix(path: Path) -> Mix:
     """Read a mix's TOML file; raises DataError naming file and key."""
-    try:
-        text = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(
-            f"cannot read {str(path)!r} ({error.strerror}); a mix is a TOML file with a seed and "
-            "a [components] table."
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{str(path)!r} is not valid TOML: {error}.") from error
-    _check_keys(path, text)
+    what = "a mix is a TOML file with a seed and a [components] table."
+    said = read_toml(path, MixFile, DataError, what)
     return Mix(
         name=path.stem,
-        seed=text["seed"],
-        components=tuple(_component(path, *item) for item in text["components"].items()),
-        summary=text.get("summary", ""),
+        seed=said.seed,
+        components=tuple(_component(path, *item) for item in said.components.items()),
+        summary=said.summary,
     )
 
 
@@ -81,17 +75,3 @@ def _component(path: Path, label: str, count: object) -> Component:
             'samples to take, 1 or more, or "all".'
         )
     return Component(label=label, task=TaskSpec.parse(label), count=count)
-
-
-def _check_keys(path: Path, text: Mapping[str, Any]) -> None:
-    for key in REQUIRED:
-        if key not in text:
-            raise DataError(f"{str(path)!r} lacks {key!r}: {KEYS[key][1]}.")
-    for key, value in text.items():
-        if key not in KEYS:
-            raise DataError(
-                f"{str(path)!r} has an unknown key {key!r}; it may have: {', '.join(KEYS)}."
-            )
-        kind, meaning = KEYS[key]
-        if type(value) is not kind or value == {}:
-            raise DataError(f"{key!r} in {str(path)!r} is {value!r}; it must be {meaning}.")
