@@ -1,0 +1,1 @@
+"""Programs, answers and methods that mean harm, or break what they promise."""
