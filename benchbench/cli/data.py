@@ -1,7 +1,7 @@
 """``benchbench data``: what data there are, and fetching them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -45,8 +45,7 @@ def get(
     not be fetched.
     """
     from benchbench.cli.progress import reporter
-    from benchbench.data.download import fetch, source_of
-    from benchbench.plan.samples import read_contents
+    from benchbench.data.download import source_of
 
     if data is None:
         raise BadParameter("no data root is given; name one with --data DIR or BENCHBENCH_DATA.")
@@ -57,32 +56,8 @@ def get(
     for spec, by_name in wanted:
         if by_name:
             source_of(registry.task(spec), revision)
-    progress = reporter()
-    rows: list[dict[str, Any]] = []
-    for spec, by_name in wanted:
-        task = registry.tasks[spec.name]
-        if not by_name and (data / task.data_set).exists():
-            rows.append(row(task, data, "there already"))
-        elif not by_name and task.hub is None:
-            rows.append(row(task, data, "not on the hub"))
-        else:
-            try:
-                found = fetch(
-                    registry.task(spec),
-                    data,
-                    partial(read_contents, spec, registry),
-                    revision,
-                    progress.say,
-                )
-            except BenchbenchError as error:
-                if by_name:
-                    raise
-                rows.append(row(task, data, "failed", reason=str(error)))
-            else:
-                rows.append(row(task, data, "fetched", found))
-    show(rows, as_json)
-    if any(each["state"] == "failed" for each in rows):
-        raise typer.Exit(1)
+    say = reporter().say
+    show([got(*each, registry, data, revision, say) for each in wanted], as_json)
 
 
 @app.command()
@@ -118,8 +93,6 @@ def status(
             rows.append(state(spec, registry, data))
         update(len(wanted), len(wanted), "")
     show(rows, as_json)
-    if any(each["state"] == "broken" for each in rows):
-        raise typer.Exit(1)
 
 
 def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSpec", bool]]:
@@ -143,14 +116,39 @@ def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSp
                 yield spec, not members
 
 
+def got(
+    spec: "TaskSpec",
+    by_name: bool,
+    registry: "Registry",
+    root: Path,
+    revision: str | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Fetch a task's data, and return what came of it; what was named must be fetched."""
+    from benchbench.data.download import fetch
+    from benchbench.plan.samples import read_contents
+
+    task = registry.tasks[spec.name]
+    if not by_name and (root / task.data_set).exists():
+        return row(task, root, "there already")
+    if not by_name and task.hub is None:
+        return row(task, root, "not on the hub")
+    try:
+        read = partial(read_contents, spec, registry)
+        found = fetch(registry.task(spec), root, read, revision, say)
+    except BenchbenchError as error:
+        if by_name:
+            raise
+        return row(task, root, "failed", reason=str(error))
+    return row(task, root, "fetched", found)
+
+
 def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str, Any]:
     """Return what there is of a task's data."""
     from benchbench.plan.samples import read_contents
 
     task = registry.tasks[spec.name]
-    if root is None and task.embedded is None:
-        return row(task, root, "missing")
-    if root is not None and not (root / task.data_set).exists():
+    if not (task.embedded if root is None else (root / task.data_set).exists()):
         return row(task, root, "missing")
     try:
         found = read_contents(spec, registry, root)
@@ -185,10 +183,17 @@ def row(
 
 
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print rows: a line for each split, how to get what is wanting, and below what is wrong."""
+    """Print rows, and exit with 1 where one holds a reason: it failed or is broken."""
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-        return
+    else:
+        show_table(rows)
+    if any(each["reason"] for each in rows):
+        raise typer.Exit(1)
+
+
+def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line for each split, how to get what is wanting, and below what is wrong."""
     from benchbench.cli import tables
 
     lines = []

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from benchbench.contract.task import HubData, Task
 from benchbench.data.find import by_hand
 from benchbench.errors import BadParameter, DataError, MissingExtra, brief
+from benchbench.files import replacing, write
 from benchbench.hub import quiet, unreachable
 
 PART = ".part"
@@ -127,24 +128,23 @@ def _download(hub: HubData, path: str, otherwise: str) -> Path:
         raise MissingExtra("huggingface_hub", "data") from error
     try:
         with quiet():
-            return Path(
-                hf_hub_download(hub.repository, path, repo_type="dataset", revision=hub.revision)
+            found = hf_hub_download(
+                hub.repository, path, repo_type="dataset", revision=hub.revision
             )
     except Exception as error:  # networks and hubs fail in more ways than there are classes
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            from huggingface_hub import constants
-
-            raise DataError(
-                f"{path} of {hub.repository} does not fit into the hub's cache "
-                f"({constants.HF_HUB_CACHE}: {error.strerror}); make room, or set HF_HOME."
-            ) from error
         raise DataError(_why_not_fetched(hub, path, error, otherwise)) from error
+    return Path(found)
 
 
 def _why_not_fetched(hub: HubData, path: str, error: Exception, otherwise: str) -> str:
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     where = f"data set {hub.repository!r}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            f"{path} of {hub.repository} does not fit into the hub's cache "
+            f"({constants.HF_HUB_CACHE}: {error.strerror}); make room, or set HF_HOME."
+        )
     if isinstance(error, errors.GatedRepoError):
         return (
             f"{where} is gated: accept its terms on https://huggingface.co/datasets/"
@@ -167,9 +167,15 @@ def write_files(hub: HubData, originals: Mapping[str, Path], folder: Path) -> No
     for source, target in hub.files.items():
         if source.endswith(TABLE):
             for row in read_table(originals[source], source):
-                tables.setdefault(_shared(target, row, source), []).append(row)
+                try:
+                    tables.setdefault(target.format_map(row), []).append(row)
+                except KeyError as error:
+                    raise DataError(
+                        f"the table {source} has no column {error.args[0]!r}."
+                    ) from error
         else:
-            shutil.copyfile(originals[source], _room(folder, target))
+            with replacing(folder / inside(target)) as part:
+                shutil.copyfile(originals[source], part)
     for target, rows in tables.items():
         try:
             text = hub.text(rows) if hub.text else as_json(target, rows)
@@ -178,21 +184,7 @@ def write_files(hub: HubData, originals: Mapping[str, Path], folder: Path) -> No
                 f"the rows of {target} are not those that are known "
                 f"({type(error).__name__}: {brief(error)})."
             ) from error
-        _room(folder, target).write_bytes(text.encode())
-
-
-def _shared(target: str, row: Row, source: str) -> str:
-    try:
-        return target.format_map(row)
-    except KeyError as error:
-        raise DataError(f"the table {source} has no column {error.args[0]!r}.") from error
-
-
-def _room(folder: Path, path: str) -> Path:
-    """Return the place of a file within a folder, which may be put there."""
-    place = folder / inside(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+        write(folder / inside(target), text.encode())
 
 
 def inside(path: str, parts: int | None = None) -> str:
@@ -238,7 +230,7 @@ def _write_source(hub: HubData, originals: Mapping[str, Path], folder: Path) -> 
         "fetched": {path: _sha256(place) for path, place in originals.items()},
         "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in written},
     }
-    (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
+    write(folder / SOURCE, f"{json.dumps(source, indent=1)}\n".encode())
 
 
 def _sha256(path: Path) -> str:
