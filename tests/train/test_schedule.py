@@ -1,5 +1,6 @@
 """What the profiles of training do, against the arithmetic of the study's code."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,49 +9,57 @@ import pytest
 from benchbench import MethodSpec, TaskSpec
 from benchbench.errors import BadParameter
 from benchbench.plan.plan import Grid, make_plan
-from benchbench.specs import TrainSpec
+from benchbench.specs import Role, TrainSpec
 from benchbench.train.schedule import learns_padding, schedule
 from tests import toys
-from tests.toys.jobs import FULL, LORA, TRAIN, NewJob, done, examples, new_job
+from tests.toys.jobs import LORA, TRAIN, NewJob, done, examples, new_job
 
 __all__ = ["examples", "new_job"]
 
 AUTHOR = replace(TRAIN, profile="author-compat", max_grad_norm=0.0)
 
 
-def rates(job: object) -> list[float]:
-    import json
+def rates(train: TrainSpec, role: Role, peak: float, steps: int) -> list[float]:
+    """The learning rate of each step, as torch's scheduler sets it."""
+    import torch
 
-    lines = job.steps.read_text().splitlines()  # type: ignore[attr-defined]
-    return [json.loads(line)["learning_rate"] for line in lines]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+    scheduler = schedule(train, role).build(optimizer, steps)
+    found = []
+    for _ in range(steps):
+        found += scheduler.get_last_lr()
+        optimizer.step()
+        scheduler.step()
+    return found
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_the_standard_rate_rises_for_3_percent_and_falls_to_zero(new_job: NewJob) -> None:
-    job = new_job("lora", LORA, epochs=12.5)
-    done(job)
-    found = rates(job)
-    assert len(found) == 100
-    # The rate logged is that of the step just taken: of 3 warm-up steps the first has none.
+def test_the_standard_rate_rises_for_3_percent_and_falls_to_zero() -> None:
+    found = rates(TRAIN, "candidate", 0.01, 100)
+    # Of 3 warm-up steps the first has none.
     assert found[:4] == pytest.approx([0.0, 0.01 / 3, 0.02 / 3, 0.01])
     assert found[-1] == pytest.approx(0.01 / 97)
+    assert rates(TRAIN, "candidate", 0.01, 1) == [0.01]
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_the_author_s_rate_peaks_at_6_percent_and_ends_half_way(new_job: NewJob) -> None:
-    job = new_job("lora", LORA, epochs=12.5, profile="author-compat", max_grad_norm=0.0)
-    done(job)
-    found = rates(job)
+def test_the_author_s_rate_peaks_at_6_percent_and_ends_half_way() -> None:
+    found = rates(AUTHOR, "candidate", 0.01, 100)
     assert max(range(100), key=lambda step: found[step]) == 6
     # Measured with the author's own arithmetic: 51.5 % of the peak after the last step.
     assert found[-1] / 0.01 == pytest.approx(0.515, abs=0.006)
 
 
+def test_the_author_s_full_finetuning_has_a_constant_rate() -> None:
+    assert set(rates(AUTHOR, "reference", 0.003, 16)) == {0.003}
+
+
 @pytest.mark.usefixtures("one_thread")
-def test_the_author_s_full_finetuning_has_a_constant_rate(new_job: NewJob) -> None:
-    job = new_job("full", FULL, epochs=2.0, profile="author-compat")
+@pytest.mark.parametrize("train", [TRAIN, AUTHOR], ids=lambda train: train.profile)
+def test_a_training_follows_its_schedule(train: TrainSpec, new_job: NewJob) -> None:
+    job = new_job("lora", LORA, steps=8, profile=train.profile)
     done(job)
-    assert set(rates(job)) == {0.003}
+    lines = [json.loads(line) for line in job.steps.read_text().splitlines()]
+    expected = rates(train, "candidate", LORA["learning_rate"], 8)
+    assert [line["learning_rate"] for line in lines] == pytest.approx(expected)
 
 
 def test_full_finetuning_alone_has_no_weight_decay_in_the_author_s_code() -> None:
