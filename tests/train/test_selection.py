@@ -14,7 +14,7 @@ from benchbench.records.record import Instability
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, ValidationSpec
 from benchbench.train import process, trainer
-from benchbench.train.job import TrainJob
+from benchbench.train.job import Progress, TrainJob
 from benchbench.train.selection import Validation
 from tests.toys.jobs import FULL, LORA, NewJob, done, examples, new_job, run, weights
 
@@ -84,28 +84,26 @@ def test_the_best_weights_are_kept_and_their_step_is_recorded(
     assert not outcome.instabilities
 
 
-@pytest.mark.parametrize(("killed_at", "resumes"), [(4, 25), (6, 40), (2, 0)])
 def test_an_interrupted_selection_ends_as_an_uninterrupted_one(
-    killed_at: int, resumes: int, validated: Callable[..., TrainJob], scored: Any
+    validated: Callable[..., TrainJob], scored: Any
 ) -> None:
     scores = [0.1, 0.2, 0.5, 0.3, 0.6, 0.4, 0.2]
-    straight = validated("lora", folder="straight")
     scored(scores)
-    expected = done(straight)
-    broken = validated("lora", folder="broken")
-    scored([*scores[:killed_at], -1.0])
-    assert run(broken).reason == "RuntimeError: interrupted"
-    done_before = {0: 1, 25: 4, 40: 6}[resumes]
-    if killed_at == 2:
-        # The first validation was kept by a checkpoint; without its weights all begins again.
-        (broken.work / "best-8.safetensors").unlink()
-    scored(scores[done_before:])
-    seen = []
-    outcome = process.run(broken, seen.append)
-    assert outcome.status == "done", outcome.reason
-    assert min(p.step for p in seen if p.phase == "training") == resumes
-    assert outcome.artefact == expected.artefact
-    assert outcome.selection == expected.selection
+    expected = done(validated("lora", folder="straight"))
+    for killed_at, resumes, done_before in ((4, 25, 4), (6, 40, 6), (2, 0, 1)):
+        broken = validated("lora", folder=f"broken-{killed_at}")
+        scored([*scores[:killed_at], -1.0])
+        assert run(broken).reason == "RuntimeError: interrupted"
+        if killed_at == 2:
+            # The first validation was kept by a checkpoint; without its weights all begins again.
+            (broken.work / "best-8.safetensors").unlink()
+        scored(scores[done_before:])
+        seen: list[Progress] = []
+        outcome = process.run(broken, seen.append)
+        assert outcome.status == "done", outcome.reason
+        assert min(p.step for p in seen if p.phase == "training") == resumes
+        assert outcome.artefact == expected.artefact
+        assert outcome.selection == expected.selection
 
 
 def test_a_better_score_after_a_checkpoint_does_not_lose_the_weights_before_it(
@@ -142,8 +140,8 @@ def test_validation_generates_as_the_engine_does_and_leaves_the_training_alone(
 ) -> None:
     """Scored or not, the weights after the last step are the same, random numbers included."""
     params = {**LORA, "dropout": 0.1}
-    plain = validated("lora", params, folder="plain", validation=None)
-    watched = validated("lora", params, folder="watched", evaluations=1)
+    plain = validated("lora", params, folder="plain", validation=None, steps=12)
+    watched = validated("lora", params, folder="watched", evaluations=1, steps=12)
     assert done(plain).artefact == done(watched).artefact
 
 
