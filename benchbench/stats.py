@@ -11,7 +11,7 @@ checkpoints that were compared. What another seed would have changed is the nois
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from statistics import NormalDist, variance
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -43,16 +43,12 @@ class Group(NamedTuple):
 
 def micro_mean(groups: Sequence[Group]) -> Estimate:
     """Mean over samples; the interval is over groups."""
-    totals, counts = [g.total for g in groups], [g.n for g in groups]
-    low, high, error = _bootstrap((totals, counts), _ratio)
-    return Estimate(sum(totals) / sum(counts), low, high, sum(counts), error)
+    return _ratio([g.total for g in groups], [g.n for g in groups])
 
 
 def macro_mean(groups: Sequence[Group]) -> Estimate:
     """Mean over groups of their means."""
-    means = [g.total / g.n for g in groups]
-    low, high, error = _bootstrap((means, [1] * len(means)), _ratio)
-    return Estimate(sum(means) / len(means), low, high, len(means), error)
+    return _ratio([g.total / g.n for g in groups], [1] * len(groups))
 
 
 def paired_difference(first: Mapping[str, Group], second: Mapping[str, Group]) -> Estimate:
@@ -60,9 +56,7 @@ def paired_difference(first: Mapping[str, Group], second: Mapping[str, Group]) -
 
     Both must hold the same groups with the same counts; raises ValueError otherwise.
     """
-    totals, counts = _pair(first, second)
-    low, high, error = _bootstrap((totals, counts), _ratio)
-    return Estimate(sum(totals) / sum(counts), low, high, sum(counts), error)
+    return _ratio(*_pair(first, second))
 
 
 def p_value(first: Mapping[str, Group], second: Mapping[str, Group]) -> float:
@@ -180,30 +174,24 @@ def _pair(first: Mapping[str, Group], second: Mapping[str, Group]) -> tuple[list
     return [first[k].total - second[k].total for k in names], [first[k].n for k in names]
 
 
-def _ratio(totals: Any, counts: Any, axis: int = -1) -> Any:
-    return totals.sum(axis=axis) / counts.sum(axis=axis)
-
-
-def _bootstrap(
-    columns: tuple[Sequence[float], Sequence[int]], statistic: Any
-) -> tuple[float | None, float | None, float | None]:
-    """Return the ends of the interval, and the standard error."""
-    size = len(columns[0])
-    if size < 2:
-        return None, None, None
+def _ratio(totals: Sequence[float], counts: Sequence[int]) -> Estimate:
+    """Return the sum of totals over that of counts, bootstrapped over their pairs."""
+    value, n = sum(totals) / sum(counts), sum(counts)
+    if len(totals) < 2:
+        return Estimate(value, None, None, n, None)
     import numpy
     from scipy.stats import bootstrap
 
     found = bootstrap(
-        tuple(numpy.asarray(column, dtype=float) for column in columns),
-        statistic,
+        tuple(numpy.asarray(column, dtype=float) for column in (totals, counts)),
+        lambda totals, counts, axis: totals.sum(axis=axis) / counts.sum(axis=axis),
         paired=True,
         vectorized=True,
         method="percentile",
         n_resamples=RESAMPLES,
         confidence_level=LEVEL,
-        batch=max(1, 10**7 // size),  # bounds the memory, changes no result
+        batch=max(1, 10**7 // len(totals)),  # bounds the memory, changes no result
         rng=numpy.random.default_rng(SEED),
     )
     low, high = found.confidence_interval
-    return float(low), float(high), float(found.standard_error)
+    return Estimate(value, float(low), float(high), n, float(found.standard_error))

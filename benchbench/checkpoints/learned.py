@@ -1,8 +1,8 @@
 """Learned prompts: embeddings before a prompt's own, or keys and values before its own.
 
 Both are of any length and belong to nothing but the base model's sizes. Formats, checks, and how a
-transformers model is given them: before a prompt's padding, which takes no positions. In an
-encoder-decoder model embeddings stand before those that the encoder reads, and keys and values
+transformers model is given them; left padding goes before a soft prompt, as a sliding window counts
+it, and after a prefix. In an encoder-decoder model embeddings stand before those that the encoder reads, and keys and values
 before those of the decoder's self-attention, as in PEFT.
 """
 
@@ -15,7 +15,7 @@ from benchbench.checkpoints.format import Format
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from benchbench.models.base import BaseModel
-from benchbench.models.files import finite_tensors, refuse_others
+from benchbench.models.files import finite_tensors, refuse_others, write_tensors
 from benchbench.models.prompt import room
 from benchbench.records.record import Checkpoint
 
@@ -41,20 +41,23 @@ class SoftPrompt(Format):
         return int(self.embeddings.shape[0])
 
     def write(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        save_file({"embeddings": self.embeddings.detach().cpu().contiguous()}, folder / SOFT_PROMPT)
+        write_tensors(folder / SOFT_PROMPT, {"embeddings": self.embeddings})
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
         """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
 
-        own = self.embeddings.to(model.device, model.dtype).expand(len(ids), -1, -1)
-        seen = mask.new_ones((len(ids), self.tokens))
-        return {
-            "inputs_embeds": torch.cat([own, model.get_input_embeddings()(ids)], 1),
-            "attention_mask": torch.cat([seen, mask], 1),
-        }
+        own = self.embeddings.to(model.device, model.dtype)
+        embedded = model.get_input_embeddings()(ids)
+        starts = mask.argmax(1).tolist()  # where padding ends, if it goes before a prompt
+        rows = [
+            torch.cat([row[:start], own, row[start:]])
+            for row, start in zip(embedded, starts, strict=True)
+        ]
+        # Padding is on one side, and so are the ones that the mask gets.
+        seen = mask.new_ones((len(ids), len(own)))
+        masks = [seen, mask] if model.config.is_encoder_decoder else [mask, seen]
+        return {"inputs_embeds": torch.stack(rows), "attention_mask": torch.cat(masks, 1)}
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,7 @@ class Prefix(Format):
         return int(self.keys.shape[2])
 
     def write(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        tensors = {"keys": self.keys, "values": self.values}
-        save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, folder / PREFIX)
+        write_tensors(folder / PREFIX, {"keys": self.keys, "values": self.values})
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
         """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""

@@ -20,7 +20,7 @@ from benchbench.checkpoints.peft import CONFIG, WEIGHTS, read_by_peft, read_conf
 from benchbench.errors import CheckpointError
 from benchbench.models.architecture import Architecture
 from benchbench.models.base import BaseModel
-from benchbench.models.files import Shape, refuse_others, shapes_of
+from benchbench.models.files import Shape, refuse_others, shapes_of, write_tensors
 
 PLAIN = frozenset(
     "alpha_pattern auto_mapping base_model_name_or_path bias corda_config eva_config "
@@ -87,17 +87,15 @@ def write(factors: Mapping[str, Factors], model: str, base: Architecture, folder
 
     Factors are padded with zeros to one rank; ``model`` is the base model's name.
     """
-    import torch
-    from safetensors.torch import save_file
+    from torch.nn.functional import pad
 
     rank = max(1, *(len(a) for a, _ in factors.values()))
     tensors = {}
     for layer, (a, b) in factors.items():
-        wide_a, wide_b = torch.zeros(rank, a.shape[1]), torch.zeros(b.shape[0], rank)
-        wide_a[: len(a)], wide_b[:, : b.shape[1]] = a.cpu(), b.cpu()
-        tensors[f"base_model.model.{layer}.lora_A.weight"] = wide_a
-        tensors[f"base_model.model.{layer}.lora_B.weight"] = wide_b
-    save_file(tensors, folder / WEIGHTS)
+        lacking = rank - len(a)
+        tensors[f"base_model.model.{layer}.lora_A.weight"] = pad(a, (0, 0, 0, lacking))
+        tensors[f"base_model.model.{layer}.lora_B.weight"] = pad(b, (0, lacking))
+    write_tensors(folder / WEIGHTS, tensors)
     config = {
         "peft_type": "LORA",
         "task_type": "SEQ_2_SEQ_LM" if base.encoder_decoder else "CAUSAL_LM",
@@ -119,22 +117,17 @@ def _read_plain(folder: Path) -> dict[str, Any]:
             f"peft_type in {str(path)!r} is {kind!r}; only 'LORA' is served as an adapter. Export "
             "other methods as full weights (route = 'weights')."
         )
-    special = {key: value for key, value in config.items() if key not in PLAIN}
-    special["bias"] = config.get("bias")
-    for key, value in special.items():
-        if value not in UNSET:
-            raise _not_plain(path, key, value)
-    if (start := config.get("init_lora_weights", True)) not in INITIALISATIONS:
-        raise _not_plain(path, "init_lora_weights", start)
+    # A bias, and how the weights began, are plain or not by their value.
+    plain = PLAIN - {"bias", "init_lora_weights"}
+    for key, value in config.items():
+        allowed = INITIALISATIONS if key == "init_lora_weights" else UNSET
+        if key not in plain and value not in allowed:
+            raise CheckpointError(
+                f"{key} in {str(path)!r} is {value!r}, which is more than plain LoRA; export it as "
+                "full weights (route = 'weights') or convert it to a plain LoRA."
+            )
     _check_numbers(path, config)
     return config
-
-
-def _not_plain(path: Path, key: str, value: Any) -> CheckpointError:
-    return CheckpointError(
-        f"{key} in {str(path)!r} is {value!r}, which is more than plain LoRA; export it as full "
-        "weights (route = 'weights') or convert it to a plain LoRA."
-    )
 
 
 def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:

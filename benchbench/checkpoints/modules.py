@@ -5,7 +5,7 @@ so that what is served is what was trained.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchbench.checkpoints.format import Format
 from benchbench.errors import CheckpointError, brief
 from benchbench.models.architecture import Architecture
 from benchbench.models.base import BaseModel
-from benchbench.models.files import finite_tensors, refuse_others
+from benchbench.models.files import finite_tensors, refuse_others, write_tensors
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
@@ -144,7 +144,7 @@ def attach(
 
 def detach(model: Any) -> None:
     """Take every added module off again."""
-    for _, layer in list(_adapted(model)):
+    for layer in _adapted(model):
         layer.added_hook.remove()
         delattr(layer, CHILD)
         del layer.added_module, layer.added_hook
@@ -152,18 +152,15 @@ def detach(model: Any) -> None:
 
 def save(model: Any, folder: Path) -> None:
     """Write the added modules of a model; the base model's weights are not written."""
-    from safetensors.torch import save_file
-
-    layers = list(_adapted(model))
-    (folder / CONFIG).write_text(
-        json.dumps([asdict(layer.added_module) for _, layer in layers], indent=1)
-    )
+    layers = _adapted(model)
+    described = [asdict(layer.added_module) for layer in layers]
+    (folder / CONFIG).write_text(json.dumps(described, indent=1))
     weights = {
-        f"{layer.added_module.layer}.{name}": tensor.detach().cpu().contiguous()
-        for _, layer in layers
+        f"{layer.added_module.layer}.{name}": tensor
+        for layer in layers
         for name, tensor in getattr(layer, CHILD).items()
     }
-    save_file(weights, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, weights)
 
 
 def read(folder: Path) -> tuple[list[AddedModule], dict[str, Any]]:
@@ -229,5 +226,5 @@ def _add(
     return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
 
-def _adapted(model: Any) -> Iterator[tuple[str, Any]]:
-    return ((path, layer) for path, layer in model.named_modules() if hasattr(layer, CHILD))
+def _adapted(model: Any) -> list[Any]:
+    return [layer for layer in model.modules() if hasattr(layer, CHILD)]

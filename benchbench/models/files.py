@@ -1,7 +1,7 @@
 """Files of weights from anybody: safetensors and JSON, whole, finite, and nothing else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,13 @@ def finite_tensors(path: Path) -> Iterator[tuple[str, Any]]:
 def shapes_of(*paths: Path) -> dict[str, Shape]:
     """Return the shapes of files' tensors, all finite; one tensor at a time is in memory."""
     return {name: tuple(tensor.shape) for path in paths for name, tensor in finite_tensors(path)}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors by name, wherever they are."""
+    from safetensors.torch import save_file
+
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
 
 
 def unfit_files(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import cache
 from glob import glob
 from io import FileIO
@@ -79,31 +80,23 @@ class Warden:
         sink = self.process.stdin.fileno()
         os.set_blocking(sink, False)
         rest = memoryview(request)
-        poll = select.poll()
-        poll.register(sink, select.POLLOUT)
-        deadline = time.monotonic() + seconds
-        while rest:
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise Broken(f"it took no program within {seconds:.0f} s", passing=True)
+        for _ in ready(sink, select.POLLOUT, seconds, "took no program"):
             try:
                 rest = rest[os.write(sink, rest) :]
             except OSError:
                 raise self._ended() from None
+            if not rest:
+                return
 
     def _answer(self, seconds: float) -> Any:
         assert self.process.stdout is not None
         source = self.process.stdout.fileno()
-        poll = select.poll()
-        poll.register(source, select.POLLIN)
-        deadline = time.monotonic() + seconds
         line = b""
-        while not line.endswith(b"\n"):
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise Broken(f"it did not answer within {seconds:.0f} s", passing=True)
+        for _ in ready(source, select.POLLIN, seconds, "did not answer"):
             more = os.read(source, 1 << 16)
-            if not more:
-                break
             line += more
+            if not more or line.endswith(b"\n"):
+                break
         try:
             answer = json.loads(line)
         except ValueError:
@@ -171,6 +164,16 @@ def start(command: list[str]) -> tuple[subprocess.Popen[bytes], FileIO]:
         noise.close()
         raise
     return process, noise
+
+
+def ready(descriptor: int, event: int, seconds: float, late: str) -> Iterator[None]:
+    """Yield whenever a descriptor is ready, for so many seconds; then Broken says what is late."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    deadline = time.monotonic() + seconds
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        yield
+    raise Broken(f"it {late} within {seconds:.0f} s", passing=True)
 
 
 def prefix(tier: Tier) -> list[str]:
