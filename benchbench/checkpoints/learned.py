@@ -2,8 +2,8 @@
 
 Both are of any length and belong to nothing but the base model's sizes. Formats, checks, and how a
 transformers model is given them; left padding goes before a soft prompt, as a sliding window counts
-it, and after a prefix. In an encoder-decoder model embeddings stand before those that the encoder reads, and keys and values
-before those of the decoder's self-attention, as in PEFT.
+it, and after a prefix. In an encoder-decoder model embeddings stand before those that the encoder
+reads, and keys and values before those of the decoder's self-attention, as in PEFT.
 """
 
 from collections.abc import Sequence
