@@ -172,7 +172,7 @@ def read_names(path: Path) -> list[str]:
 
 def read_json(path: Path, kind: Any = Any, **keys: str) -> Any:
     """Read a JSON file as a ``kind``, such as a dataclass; see ``read_rows``."""
-    return _validated([(str(path), read_text(path))], _from_json(kind, **keys))[0]
+    return _validated([read_text(path)], _from_json(kind, **keys), lambda _: str(path))[0]
 
 
 def read_jsonl(path: Path, kind: Any = Any, **keys: str) -> list[Any]:
@@ -181,8 +181,7 @@ def read_jsonl(path: Path, kind: Any = Any, **keys: str) -> list[Any]:
     lines = read_text(path).rstrip().split("\n")
     if lines == [""]:
         raise DataError(f"{path} is empty; it must hold one JSON record a line.")
-    places = ((f"line {i} of {path}", line) for i, line in enumerate(lines, start=1))
-    return _validated(places, _from_json(kind, **keys))
+    return _validated(lines, _from_json(kind, **keys), lambda i: f"line {i} of {path}")
 
 
 def read_csv(path: Path) -> list[list[str]]:
@@ -211,15 +210,16 @@ def read_rows(path: Path, row: type[T], **keys: str) -> list[T]:
     if not name.endswith(".csv"):
         return list(read_json(path, Items[row], **keys))  # type: ignore[valid-type]
     columns = [keys.get(each.name, each.name) for each in fields(row)]  # type: ignore[arg-type]
-    records = []
-    for i, found in enumerate(read_csv(path), start=1):
+    rows = read_csv(path)
+    for i, found in enumerate(rows, start=1):
         if len(found) != len(columns):
             raise DataError(
                 f"row {i} of {path} has {len(found)} columns; it must have {len(columns)}: "
                 f"{', '.join(columns)}."
             )
-        records.append((f"row {i} of {path}", dict(zip(columns, found, strict=True))))
-    return _validated(records, _reader(cast(Any, row), **keys).validate_strings)
+    records = (dict(zip(columns, found, strict=True)) for found in rows)
+    reader = _reader(cast(Any, row), **keys)
+    return _validated(records, reader.validate_strings, lambda i: f"row {i} of {path}")
 
 
 def key(record: object, name: str, kind: Any, where: str) -> Any:
@@ -231,7 +231,7 @@ def key(record: object, name: str, kind: Any, where: str) -> Any:
         raise DataError(f"{where} is {_shown(record)}; it must be an object with {name!r}.")
     if name not in record:
         raise _missing(name, where)
-    return _validated([(where, json.dumps(record[name]))], _from_json(kind), name)[0]
+    return _validated([json.dumps(record[name])], _from_json(kind), lambda _: where, name)[0]
 
 
 def items(record: object, name: str, where: str) -> list[Any]:
@@ -250,17 +250,17 @@ def texts(record: object, name: str, where: str) -> tuple[str, ...]:
 
 
 def _validated(
-    places: Iterable[tuple[str, Any]], read: Callable[[Any], Any], *outer: str
+    values: Iterable[T], read: Callable[[T], Any], where: Callable[[int], str], *outer: str
 ) -> list[Any]:
-    """Read values; each comes with what to call the whole that ``outer`` leads to it from."""
+    """Read values; an error calls the i-th, or what ``outer`` leads to it from, ``where(i)``."""
     from pydantic import ValidationError
 
     found = []
-    for where, value in places:
+    for i, value in enumerate(values, start=1):
         try:
             found.append(read(value))
-        except ValidationError as error:
-            raise _refusal(error, where, *outer) from None  # it lists every row that is wrong
+        except ValidationError as error:  # it lists every mistake of every row
+            raise _refusal(error, where(i), *outer) from None
     return found
 
 
