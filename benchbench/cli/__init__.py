@@ -41,7 +41,7 @@ def version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def benchbench(
     _version: bool = typer.Option(
         False, "--version", callback=version, is_eager=True, help="Print the version and exit."
     ),

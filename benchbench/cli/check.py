@@ -63,7 +63,8 @@ def check(
 
         files.write(matrix, matrix_page(exams, registry).encode())
     if as_json:
-        typer.echo(json.dumps([to_json(exam) for exam in exams], indent=1, ensure_ascii=False))
+        found = [asdict(exam) | {"passed": exam.passed} for exam in exams]
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     if not all(exam.passed for exam in exams):
         raise typer.Exit(1)
 
@@ -98,11 +99,6 @@ def provided(plugin: str, registry: "Registry") -> list[str]:
         note = "".join(f" Note: {broken}" for broken in registry.broken)
         raise UnknownName("method or plugin", plugin, {*origins, *origins.values()}, note)
     return found
-
-
-def to_json(exam: "Exam") -> dict[str, Any]:
-    """Return an exam as the object that ``--json`` prints."""
-    return asdict(exam) | {"passed": exam.passed}
 
 
 def show(exam: "Exam") -> None:

@@ -7,16 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchbench.cli.options import (
-    ENGINES,
-    Data,
-    Json,
-    JudgeSet,
-    NoPlugin,
-    Plugin,
-    judge_request,
-    load_registry,
-)
+from benchbench.cli import options
 
 app = typer.Typer(help="Try judges of long-form outputs.", no_args_is_help=True)
 
@@ -27,12 +18,12 @@ def check(
         str, typer.Argument(metavar="NAME@URL|MODEL", help="A model at an endpoint, or our own.")
     ],
     engine: Annotated[
-        str, typer.Option(help=f"{ENGINES}, or auto (default), for a model of our own.")
+        str, typer.Option(help=f"{options.ENGINES}, or auto (default), for a model of our own.")
     ] = "auto",
-    judge_set: JudgeSet = None,
-    as_json: Json = False,
-    plugin: Plugin = None,
-    no_plugin: NoPlugin = None,
+    judge_set: options.JudgeSet = None,
+    as_json: options.Json = False,
+    plugin: options.Plugin = None,
+    no_plugin: options.NoPlugin = None,
 ) -> None:
     """Ask a judge about pairs of which one answer is plainly better.
 
@@ -41,9 +32,9 @@ def check(
     from benchbench.cli.progress import reporter
     from benchbench.judge.agreement import ENOUGH, check, pairs
 
-    registry, number = load_registry(no_plugin, plugin), len(pairs())
+    registry, number = options.load_registry(no_plugin, plugin), len(pairs())
     with (
-        judge_request(judge, judge_set).open(registry.models, engine) as opened,
+        options.judge_request(judge, judge_set).open(registry.models, engine) as opened,
         reporter().bar(f"asking {opened.spec.model}", number) as update,
     ):
         found = check(opened, lambda done: update(done, number, ""))
@@ -79,11 +70,11 @@ def alpaca_eval(
         Path, typer.Argument(metavar="RESULT", help="Folder of a judged result: RUN/tasks/KEY.")
     ],
     judge: Annotated[str, typer.Argument(metavar="NAME@URL", help="A model at an endpoint.")],
-    judge_set: JudgeSet = None,
-    data: Data = None,
-    as_json: Json = False,
-    plugin: Plugin = None,
-    no_plugin: NoPlugin = None,
+    judge_set: options.JudgeSet = None,
+    data: options.Data = None,
+    as_json: options.Json = False,
+    plugin: options.Plugin = None,
+    no_plugin: options.NoPlugin = None,
 ) -> None:
     """Have AlpacaEval's own package ask about the outputs of a judged result, for parity.
 
@@ -94,8 +85,8 @@ def alpaca_eval(
     from benchbench.judge.preferences import win_rate
     from benchbench.judge.results import judged_comparisons
 
-    registry = load_registry(no_plugin, plugin)
-    opened = endpoint_of(judge_request(judge, judge_set))
+    registry = options.load_registry(no_plugin, plugin)
+    opened = endpoint_of(options.judge_request(judge, judge_set))
     comparisons = judged_comparisons(result, registry, data)
     found = published_preferences(opened, comparisons)
     known = [value for value in found.values() if value is not None]

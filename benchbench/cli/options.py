@@ -55,10 +55,9 @@ def load_registry(no_plugins: list[str] | None, plugins: list[str] | None = None
     from benchbench.registry.registry import Registry
 
     registry = Registry.load(no_plugins or (), plugins or ())
+    asked = {Path(name).stem if name.endswith(".py") else name for name in plugins or ()}
     for plugin in registry.broken:
-        if plugin.name in {
-            Path(name).stem if name.endswith(".py") else name for name in plugins or ()
-        }:
+        if plugin.name in asked:
             raise PluginError(f"plugin {plugin.name!r} does not work ({plugin.cause}); mend it.")
         typer.echo(f"warning: {plugin}", err=True)
     return registry

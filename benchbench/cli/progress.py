@@ -53,28 +53,21 @@ class BarReporter:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Update]:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich import progress
 
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
         )
-        with Progress(*columns, console=self.console) as progress:
-            task = progress.add_task(label, total=total or None, note="")
+        with progress.Progress(*columns, console=self.console) as bars:
+            task = bars.add_task(label, total=total or None, note="")
 
             def update(done: int, total: int, note: str) -> None:
-                progress.update(task, completed=done, total=total or None, note=note)
+                bars.update(task, completed=done, total=total or None, note=note)
 
             yield update
 

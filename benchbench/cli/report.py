@@ -74,56 +74,51 @@ def print_json(report: "Report", store: Any) -> None:
     for row in rows:
         label = f"{row['task']}@{row['protocol']}"
         row["reason"] = report.unjudged.get((row["run_id"], label), row["reason"])
-    json.dump(rows, sys.stdout, indent=1, allow_nan=False)
+    json.dump(rows, sys.stdout, indent=1, allow_nan=False, default=asdict)
     print()
 
 
 def _run_json(record: "RunRecord", status: str, reason: str | None) -> dict[str, Any]:
     """Return what is known of a run that has no result; what only a result tells is null."""
-    artefact = record.artefact
-    return dict.fromkeys(KEYS) | {
-        "method": record.spec.method.name,
-        "params": dict(record.spec.method.params),
-        "role": record.role,
-        "model": record.spec.model.name,
-        "unit": "proportion",
-        "n": 0,
-        "seed": record.spec.seed,
-        "run_id": record.run_id,
-        "status": status,
-        "reason": reason,
-        "route": artefact.route if artefact else None,
-        "cost": _plain(record.cost),
-        "selection": _plain(record.selection),
-        "instabilities": [asdict(found) for found in record.instabilities],
-        "bytes": artefact.bytes if artefact else None,
-    }
+    spec = record.spec
+    return (
+        dict.fromkeys(KEYS)
+        | _named(record, record.artefact)
+        | {
+            "method": spec.method.name,
+            "params": dict(spec.method.params),
+            "model": spec.model.name,
+            "unit": "proportion",
+            "n": 0,
+            "seed": spec.seed,
+            "run_id": record.run_id,
+            "status": status,
+            "reason": reason,
+        }
+    )
 
 
 def _result_json(result: "TaskResult", record: "RunRecord", store: Any) -> dict[str, Any]:
     spec = result.spec
     score = result.primary if result.is_scored else None
-    return _run_json(record, record.status if score else "not_judged", None) | {
-        "task": spec.task.name,
-        "protocol": spec.task.protocol,
-        "task_version": spec.task.version,
-        "metric": result.metric,
-        "score": score.value if score else None,
-        "ci": [score.low, score.high] if score else None,
-        "n": result.n,
-        "n_missing": result.n_missing,
-        "n_truncated": result.n_truncated,
-        "scores": [asdict(s) for s in result.scores],
-        "data": spec.data.source,
-        "engine": asdict(spec.engine),
-        "judge": _plain(spec.judge),
-        "output_tokens": result.output_tokens,
-        "unique_tokens": result.unique_tokens,
-        "parity": _plain(result.parity),
-        "publishable": result.publishable,
-        "record": str(store.result_path(result.run_id, spec)),
-    }
+    row = _run_json(record, record.status if score else "not_judged", None)
+    return (
+        row
+        | _named(result, spec)
+        | {
+            "task": spec.task.name,
+            "protocol": spec.task.protocol,
+            "task_version": spec.task.version,
+            "score": score.value if score else None,
+            "ci": [score.low, score.high] if score else None,
+            "data": spec.data.source,
+            "route": row["route"],
+            "publishable": result.publishable,
+            "record": str(store.result_path(result.run_id, spec)),
+        }
+    )
 
 
-def _plain(value: Any) -> dict[str, Any] | None:
-    return asdict(value) if value else None
+def _named(*parts: Any) -> dict[str, Any]:
+    """Return those fields of dataclasses that an object has under the same names."""
+    return {k: v for part in parts if part for k, v in vars(part).items() if k in KEYS}

@@ -6,18 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchbench.cli.options import (
-    ENGINES,
-    Data,
-    Json,
-    JudgeSet,
-    NoPlugin,
-    Out,
-    Plugin,
-    absolute,
-    judge_request,
-    load_registry,
-)
+from benchbench.cli import options
 from benchbench.cli.report import print_json, print_tables
 from benchbench.errors import BadParameter
 
@@ -56,7 +45,9 @@ def run(
     board: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Run a board's entries instead.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help=f"{ENGINES}, or auto (default).")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help=f"{options.ENGINES}, or auto (default).")
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
@@ -64,9 +55,9 @@ def run(
             help="Who compares long-form outputs: a model at an endpoint, or one of our own.",
         ),
     ] = None,
-    judge_set: JudgeSet = None,
-    data: Data = None,
-    out: Out = Path("runs"),
+    judge_set: options.JudgeSet = None,
+    data: options.Data = None,
+    out: options.Out = Path("runs"),
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and stop.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
     devices: Annotated[
@@ -82,9 +73,9 @@ def run(
             help="Trackers that follow the training (repeatable): tensorboard, wandb, mlflow, …",
         ),
     ] = None,
-    as_json: Json = False,
-    plugin: Plugin = None,
-    no_plugin: NoPlugin = None,
+    as_json: options.Json = False,
+    plugin: options.Plugin = None,
+    no_plugin: options.NoPlugin = None,
 ) -> None:
     """Train each method, evaluate it beside the base model, and show the table.
 
@@ -96,10 +87,11 @@ def run(
     from benchbench.run.march import run
     from benchbench.run.request import RunRequest
 
-    registry = load_registry(no_plugin, plugin)
+    registry = options.load_registry(no_plugin, plugin)
+    flags = (method, tasks, model, train_on, seeds, setting)
     if board is None:
-        grid = grid_of_flags(method, tasks, model, train_on, seeds, setting)
-    elif any((method, tasks, model, train_on, seeds, setting, engine)):
+        grid = grid_of_flags(*flags)
+    elif any((*flags, engine)):
         raise BadParameter(
             f"--board {board} says itself what to run; give it with --judge, --data, --out, "
             "--dry-run, --retry-failed, --report-to or --json only."
@@ -113,13 +105,13 @@ def run(
         store=Store(out),
         engine=engine or "auto",
         data_root=data,
-        plugins=absolute(plugin),
+        plugins=options.absolute(plugin),
         no_plugins=tuple(no_plugin or ()),
         devices=devices,
         sharded=shard,
         trackers=parse_trackers(report_to),
         retry_failed=retry_failed,
-        judge=judge_request(judge, judge_set) if judge else None,
+        judge=options.judge_request(judge, judge_set) if judge else None,
     )
     if judge_set and not judge:
         raise BadParameter("--judge-set is given without --judge; name the judge too.")
@@ -198,17 +190,10 @@ def show_plan(request: "RunRequest", registry: "Registry", as_json: bool) -> Non
         typer.echo(json.dumps(rows, indent=1))
         return
     # The label says method, parameters and seed as shortly as tells the runs apart.
-    columns = [
-        "label",
-        *(key for key in rows[0] if key not in ("label", "method", "params", "seed")),
-    ]
-    columns.remove("used_memory_bytes")
+    hidden = ("method", "params", "seed", "used_memory_bytes")
+    columns = sorted((key for key in rows[0] if key not in hidden), key="label".__ne__)
     shown = [row | {"memory": _memory(row["memory"], row["used_memory_bytes"])} for row in rows]
-    tables.show(
-        "",
-        [{k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in row.items()} for row in shown],
-        columns,
-    )
+    tables.show("", shown, columns)
 
 
 def _memory(estimate: dict[str, Any] | None, used: int | None) -> str:

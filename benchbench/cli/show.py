@@ -1,5 +1,6 @@
 """``benchbench list`` and ``benchbench show``: what there is."""
 
+import inspect
 import json
 from dataclasses import asdict
 from enum import StrEnum
@@ -32,6 +33,13 @@ class Kind(StrEnum):
         return "mix" if self is Kind.mixes else self.value.removesuffix("s")
 
 
+FACTS = {
+    Kind.methods: ("role", "family", "packable", "resumable"),
+    Kind.tasks: ("family", "metric", "version", "chance"),
+}
+"""What is shown of an item beside its parameters."""
+
+
 def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: Json = False,
@@ -51,9 +59,7 @@ def list_names(
         return
     from benchbench.cli import tables
 
-    columns = list(rows[0]) if rows else ["name"]
-    shown = [{k: _text(v) for k, v in row.items()} for row in rows]
-    tables.show("", shown, columns)
+    tables.show("", rows, list(rows[0]) if rows else ["name"])
 
 
 def show(
@@ -114,12 +120,11 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
     if kind is Kind.models:
         # A folder of this machine says nothing to others; a hub id does.
         where = Path(item.path).name if Path(item.path).is_absolute() else item.path
-        facts = asdict(item) | {"path": where}
-        return [detail | facts]
+        return [detail | asdict(item) | {"path": where}]
     if kind is Kind.mixes:
         components = {part.label: part.count for part in item.components}
         return [detail | {"description": item.summary, "seed": item.seed, "components": components}]
-    detail |= {"description": _paragraphs(item), "source": item.source}
+    detail |= {"description": inspect.getdoc(item) or "", "source": item.source}
     try:
         meaning = field_docs(item)
     except (OSError, TypeError, SyntaxError):  # made at run time, without a source
@@ -128,17 +133,10 @@ def describe(kind: Kind, name: str, registry: "Registry") -> list[dict[str, Any]
         key: {"type": hint, "default": default, "description": meaning.get(key, "")}
         for key, (hint, default) in parameters(item).items()
     }
-    if kind is Kind.methods:
-        detail |= {
-            "role": item.role,
-            "family": item.family,
-            "packable": item.packable,
-            "resumable": item.resumable,
-        }
-    else:
+    detail |= {fact: getattr(item, fact) for fact in FACTS[kind]}
+    if kind is Kind.tasks:
         protocols = {key: protocol.summary for key, protocol in item.protocols.items()}
-        detail |= {"family": item.family, "metric": item.metric, "version": item.version}
-        detail |= {"chance": item.chance, "splits": list(item.splits), "protocols": protocols}
+        detail |= {"splits": list(item.splits), "protocols": protocols}
     return [detail]
 
 
@@ -147,30 +145,11 @@ def _summary(kind: Kind, item: Any) -> dict[str, Any]:
         return {"summary": item.description}
     if kind is Kind.mixes:
         return {"components": str(len(item.components)), "summary": item.summary}
+    summary = {"summary": (inspect.getdoc(item) or "").partition("\n")[0]}
     if kind is Kind.tasks:
-        protocols = ", ".join(item.protocols)
-        splits = ", ".join(item.splits)
-        return {
-            "family": item.family,
-            "splits": splits,
-            "protocols": protocols,
-            "summary": _first_line(item),
-        }
-    return {"role": item.role, "family": item.family, "summary": _first_line(item)}
-
-
-def _paragraphs(item: Any) -> str:
-    import inspect
-
-    return inspect.getdoc(item) or ""
-
-
-def _first_line(item: Any) -> str:
-    return _paragraphs(item).split("\n")[0]
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+        parts = {key: ", ".join(getattr(item, key)) for key in ("splits", "protocols")}
+        return {"family": item.family} | parts | summary
+    return {"role": item.role, "family": item.family} | summary
 
 
 def _page(detail: dict[str, Any]) -> str:

@@ -2,17 +2,25 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 SENTENCE = 30
 """Characters from which a cell may be broken over lines on a terminal."""
 
 
-def show(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
-    """Print rows on stdout."""
+def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows on stdout; an unknown value, None, leaves its cell empty."""
+    shown = [{column: _text(row[column]) for column in columns} for row in rows]
     if sys.stdout.isatty():
-        _framed(title, rows, columns)
+        _framed(title, shown, columns)
     else:
-        print("\n".join(aligned(title, rows, columns)))
+        print("\n".join(aligned(title, shown, columns)))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def aligned(title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Iterable[str]:
