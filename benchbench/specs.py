@@ -112,6 +112,17 @@ class ValidationSpec:
     """The primary one of the task's."""
 
 
+RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
+    "epochs": ("above 0", lambda value: value > 0),
+    **dict.fromkeys(("evaluations", "batch_size"), ("1 or more", lambda value: value >= 1)),
+    **dict.fromkeys(
+        ("steps", "weight_decay", "max_grad_norm"), ("0 or more", lambda value: value >= 0)
+    ),
+    "warmup_ratio": ("in [0, 1)", lambda value: 0 <= value < 1),
+}
+"""What training settings may be, in words and as a test."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How to train; equal for all methods that are compared.
@@ -145,25 +156,15 @@ class TrainSpec:
     """Whether activations are computed twice instead of kept: less memory, a third slower."""
 
     def __post_init__(self) -> None:
-        for name, allowed, good in (
-            ("epochs", "above 0", self.epochs > 0),
-            ("steps", "0 or more", self.steps >= 0),
-            ("evaluations", "1 or more", self.evaluations >= 1),
-            ("batch_size", "1 or more", self.batch_size >= 1),
-            (
-                "gradient_accumulation",
-                "1 or more, and divide batch_size",
-                self.gradient_accumulation >= 1
-                and self.batch_size % self.gradient_accumulation == 0,
-            ),
-            ("warmup_ratio", "in [0, 1)", 0 <= self.warmup_ratio < 1),
-            ("weight_decay", "0 or more", self.weight_decay >= 0),
-            ("max_grad_norm", "0 or more", self.max_grad_norm >= 0),
-        ):
-            if not good:
-                raise BadParameter(
-                    f"training: {name} is {getattr(self, name)}; it must be {allowed}."
-                )
+        for name, (allowed, good) in RANGES.items():
+            if not good(value := getattr(self, name)):
+                raise BadParameter(f"training: {name} is {value}; it must be {allowed}.")
+        parts = self.gradient_accumulation
+        if parts < 1 or self.batch_size % parts:
+            raise BadParameter(
+                f"training: gradient_accumulation is {parts}; it must be 1 or more, and divide "
+                "batch_size."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,14 +245,11 @@ def _differing(params: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]
 
 def labels(methods: Sequence[MethodSpec]) -> list[str]:
     """Name entries as shortly as tells them apart."""
+    namesakes = {
+        m.name: [other.params for other in methods if other.name == m.name] for m in methods
+    }
     return [
-        " ".join(
-            [
-                spec.name,
-                *_differing(spec.params, [m.params for m in methods if m.name == spec.name]),
-            ]
-        )
-        for spec in methods
+        " ".join([spec.name, *_differing(spec.params, namesakes[spec.name])]) for spec in methods
     ]
 
 

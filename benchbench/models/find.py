@@ -176,26 +176,17 @@ def _fetch(hub_id: str, revision: str | None) -> tuple[Path, str]:
 def _why_not_fetched(hub_id: str, revision: str | None, error: Exception) -> str:
     from huggingface_hub import errors
 
-    if isinstance(error, errors.GatedRepoError):
-        return (
-            f"model {hub_id!r} is gated: accept its licence on its page of the hub, then set "
-            "HF_TOKEN to a token of that account."
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"there is neither a folder {hub_id!r} nor a model of that name on the hub; check "
-            "the spelling, or set HF_TOKEN if it is private."
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return (
-            f"model {hub_id!r} has no revision {revision!r} on the hub; give a branch, a tag or a "
-            f"commit, or leave it out: --model {hub_id}."
-        )
-    if isinstance(error, errors.HFValidationError):
-        return f"{hub_id!r} is no hub id ({error}); write ORG/NAME[@REVISION]."
-    if isinstance(error, errors.LocalEntryNotFoundError):
-        return (
-            f"model {hub_id!r} is not on this machine and the hub {unreachable()} give a folder "
-            "with --model FOLDER."
-        )
-    return f"model {hub_id!r} could not be fetched ({brief(error)}); try again."
+    # The first that fits: the hub's library says of what is gated that it is not found, too.
+    reasons = {
+        errors.GatedRepoError: f"model {hub_id!r} is gated: accept its licence on its page of the "
+        "hub, then set HF_TOKEN to a token of that account.",
+        errors.RepositoryNotFoundError: f"there is neither a folder {hub_id!r} nor a model of that "
+        "name on the hub; check the spelling, or set HF_TOKEN if it is private.",
+        errors.RevisionNotFoundError: f"model {hub_id!r} has no revision {revision!r} on the hub; "
+        f"give a branch, a tag or a commit, or leave it out: --model {hub_id}.",
+        errors.HFValidationError: f"{hub_id!r} is no hub id ({error}); write ORG/NAME[@REVISION].",
+        errors.LocalEntryNotFoundError: f"model {hub_id!r} is not on this machine and the hub "
+        f"{unreachable()} give a folder with --model FOLDER.",
+        Exception: f"model {hub_id!r} could not be fetched ({brief(error)}); try again.",
+    }
+    return next(why for kind, why in reasons.items() if isinstance(error, kind))

@@ -37,6 +37,11 @@ FORMATS = {
 }
 """What benchbench's own formats hold, by route."""
 
+RECORDS = (
+    "`run.json` is the record of the training and `tasks/…/result.json` that of each score; the "
+    "card is made of them."
+)
+
 LOADED = """```python
 from transformers import {kind}, AutoTokenizer
 {imports}
@@ -63,13 +68,7 @@ def page(found: Publication, target: Target, registry: Registry, licence: str | 
         *section("Results", ["\n\n".join(scores(found, each) for each in found.results)]),
         *section("Cost", cost(record)),
         *section("Again", [command(record, [each[0] for each in found.results], base, registry)]),
-        *section(
-            "Files",
-            [
-                "`run.json` is the record of the training and `tasks/…/result.json` that of each "
-                "score; the card is made of them."
-            ],
-        ),
+        *section("Files", [RECORDS]),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -84,8 +83,7 @@ def hub_id(record: RunRecord, registry: Registry) -> str | None:
     if not COMMIT.fullmatch(model.revision):
         return None
     known = registry.models.get(model.name)
-    name = known.path if known else model.name
-    match = HUB_ID.fullmatch(name)
+    match = HUB_ID.fullmatch(known.path if known else model.name)
     return match["id"] if match else None
 
 

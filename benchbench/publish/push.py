@@ -55,20 +55,18 @@ class Target:
 
     def __post_init__(self) -> None:
         try:
-            from huggingface_hub import errors, utils
+            from huggingface_hub import utils
         except ImportError as error:
             raise MissingExtra("huggingface_hub", "train") from error
         hub: Any = utils
         try:
             hub.validate_repo_id(self.repository)
-            valid = "/" in self.repository
-        except errors.HFValidationError:
-            valid = False
-        if not valid:
+            self.repository.index("/")  # which the hub's own check does without
+        except ValueError as error:
             raise BadParameter(
                 f"{self.repository!r} is no repository of the hub; write ORG/NAME, of letters, "
                 "digits, '-', '_' and '.'."
-            )
+            ) from error
         if self.branch is not None and not BRANCH.fullmatch(self.branch):
             raise BadParameter(f"--revision is {self.branch!r}; it must be a branch, such as v2.")
 
@@ -77,7 +75,8 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
     """Find a run by the first digits of its id and collect what of it may be published."""
     record = find_run(store, text)
     _refuse_unfit(record)
-    folder = store.checkpoint(record).folder
+    checkpoint = store.checkpoint(record)
+    folder = checkpoint.folder
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     files = {name: path for name, path in files.items() if path.is_file()}
     if unfit := [name for name, path in files.items() if path.suffix not in SERVED]:
@@ -87,7 +86,8 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
         )
     held = store.read()
     known = [result for result in held.results if result.is_scored]
-    own = [each for each in known if _is_of(each, record)]
+    one = (record.run_id, checkpoint.sha256)
+    own = [each for each in known if (each.run_id, each.spec.checkpoint) == one]
     files["run.json"] = store.run_path(record.run_id)
     for result in own:
         path = store.result_path(record.run_id, result.spec)
@@ -100,11 +100,8 @@ def gather(store: Store, text: str, samples: bool = False) -> Publication:
                 )
             files[f"tasks/{result.spec.key}/samples.jsonl"] = path.with_name("samples.jsonl")
     runs = held.runs
-    others = [
-        each
-        for each in known
-        if each.run_id in runs and runs[each.run_id].role in ("base", "reference")
-    ]
+    beside = {run_id for run_id, run in runs.items() if run.role in ("base", "reference")}
+    others = [each for each in known if each.run_id in beside]
     _refuse_places(store, files)
     return Publication(
         run=record,
@@ -128,13 +125,12 @@ def find_run(store: Store, text: str) -> RunRecord:
         closest = difflib.get_close_matches(text, ids, n=3, cutoff=0)
         raise BadParameter(
             f"no run in {where!r} that ended begins with {text!r}; closest: "
-            f"{', '.join(_named(store, run_id) for run_id in closest)}."
+            f"{_named(store, closest)}."
         )
     if len(found) > 1:
-        shown = ", ".join(_named(store, run_id) for run_id in found[:5])
         raise BadParameter(
-            f"{text!r} begins the ids of {len(found)} runs in {where!r}: {shown}"
-            f"{' …' * (len(found) > 5)}; give more of its digits."
+            f"{text!r} begins the ids of {len(found)} runs in {where!r}: "
+            f"{_named(store, found[:5])}{' …' * (len(found) > 5)}; give more of its digits."
         )
     record = store.run(found[0])
     if record is None or record.run_id != found[0]:
@@ -199,9 +195,9 @@ def _bars_for_people() -> Iterator[None]:
         bars.enable_progress_bars()
 
 
-def _named(store: Store, run_id: str) -> str:
-    record = store.run(run_id)
-    return f"{run_id} ({record.label})" if record else run_id
+def _named(store: Store, ids: Iterable[str]) -> str:
+    records = ((run_id, store.run(run_id)) for run_id in ids)
+    return ", ".join(f"{run_id} ({run.label})" if run else run_id for run_id, run in records)
 
 
 def _refuse_unfit(record: RunRecord) -> None:
@@ -215,11 +211,6 @@ def _refuse_unfit(record: RunRecord) -> None:
             f"run {record.run_id} is the base model as it came, so there is nothing to push; name "
             "a run that was trained."
         )
-
-
-def _is_of(result: TaskResult, record: RunRecord) -> bool:
-    content = record.artefact.sha256 if record.artefact else None
-    return (result.run_id, result.spec.checkpoint) == (record.run_id, content)
 
 
 def _refuse_places(store: Store, files: Mapping[str, Path]) -> None:

@@ -192,9 +192,8 @@ def _write_whole(path: Path, content: bytes) -> Path:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Make a file's folder, and say in one sentence what the system has against writing there."""
+    """Say in one sentence what the system has against writing a file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise StoreError(

@@ -7,6 +7,8 @@ from benchbench.contract.mix import Mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Task
 
+KINDS = {"method": Method, "model": Model, "task": Task, "mix": Mix}
+
 FACTS = {
     "method": ("name",),
     "model": ("name",),
@@ -18,23 +20,20 @@ FACTS = {
 
 def check_item(kind: str, item: Any) -> None:
     """Raise TypeError for an item that is not of its kind, or does not say what it has to."""
-    good = {
-        "method": isinstance(item, type) and issubclass(item, Method),
-        "model": isinstance(item, Model),
-        "task": isinstance(item, type) and issubclass(item, Task),
-        "mix": isinstance(item, Mix),
-    }[kind]
-    a_value = kind in ("model", "mix")
-    if not good:
-        wanted = f"a {'' if a_value else 'subclass of '}{kind.capitalize()}"
-        raise TypeError(f"a hook for {kind}s gave {item!r}, which is not {wanted}")
+    if wrong := _wrong(kind, item):
+        raise TypeError(f"a hook for {kind}s gave {item!r}, {wrong}")
+
+
+def _wrong(kind: str, item: Any) -> str | None:
+    cls, a_value = KINDS[kind], kind in ("model", "mix")
+    if not (isinstance(item, cls) if a_value else isinstance(item, type) and issubclass(item, cls)):
+        return f"which is not a {'' if a_value else 'subclass of '}{cls.__name__}"
     for fact in FACTS[kind]:
         if not hasattr(item, fact):
-            raise TypeError(f"a hook for {kind}s gave {item!r}, which does not say its {fact}")
+            return f"which does not say its {fact}"
     if not a_value and (left := sorted(item.__abstractmethods__)):
-        raise TypeError(f"a hook for {kind}s gave {item!r}, which lacks {', '.join(left)}")
-    if kind == "task" and (wrong := _wrong_task(item)):
-        raise TypeError(f"a hook for tasks gave {item!r}, {wrong}")
+        return f"which lacks {', '.join(left)}"
+    return _wrong_task(item) if kind == "task" else None
 
 
 def _wrong_task(task: type[Task]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pluggy
 
@@ -29,13 +29,13 @@ from benchbench.errors import (
 )
 from benchbench.records.record import PluginOrigin
 from benchbench.registry.checks import check_item
-from benchbench.registry.file import SUFFIX, PluginFile, plugin_file
+from benchbench.registry.file import SUFFIX, PluginFile, Source, plugin_file
 from benchbench.specs import MethodSpec, TaskSpec, _type_name, typed
 
 GROUP = "benchbench"
 
-
-Built = TypeVar("Built", Method, Task)
+PLURALS = {"method": "methods", "model": "models", "task": "tasks", "mix": "mixes"}
+"""Kind of item -> what hooks, and the registry, call all of them."""
 
 
 @dataclass(frozen=True)
@@ -107,24 +107,17 @@ class Registry:
         """Collect what the plugins of a manager provide."""
         found: dict[tuple[str, str], PluginOrigin] = {}
         failed = list(broken)
-        hook = manager.hook
-        provided = {
-            kind: _collect(kind, caller, origins, found, failed)
-            for kind, caller in (
-                ("method", hook.register_methods),
-                ("model", hook.register_models),
-                ("task", hook.register_tasks),
-                ("mix", hook.register_mixes),
+        items = {
+            kinds: _collect(
+                kind, getattr(manager.hook, f"register_{kinds}"), origins, found, failed
             )
+            for kind, kinds in PLURALS.items()
         }
-        for name in provided["mix"].keys() & provided["task"].keys():
+        for name in items["mixes"].keys() & items["tasks"].keys():
             raise DuplicateName("task", name, found["task", name].plugin, found["mix", name].plugin)
         providers = {origin.plugin for origin in found.values()}
         return cls(
-            methods=provided["method"],
-            models=provided["model"],
-            tasks=provided["task"],
-            mixes=provided["mix"],
+            **items,
             origins=found,
             plugins=tuple(o for name, o in sorted(origins.items()) if name in providers),
             broken=tuple(failed),
@@ -132,13 +125,13 @@ class Registry:
 
     def method(self, spec: MethodSpec) -> Method:
         """Build a method; raises UnknownName or BadParameter."""
-        cls: type[Method] = self._find("method", spec.name)
-        return _build("method", spec.name, spec.params, cls)
+        built: Method = self._build("method", spec)
+        return built
 
     def task(self, spec: TaskSpec) -> Task:
         """Build a task; raises UnknownName or BadParameter."""
-        cls: type[Task] = self._find("task", spec.name)
-        return _build("task", spec.name, spec.params, cls)
+        built: Task = self._build("task", spec)
+        return built
 
     def resolve_method(self, spec: MethodSpec, learning_rate_factor: float) -> MethodSpec:
         """Fill in every default; the default learning rate is scaled to the model."""
@@ -187,8 +180,22 @@ class Registry:
             )
         return known[spec.protocol]
 
+    def _build(self, kind: str, spec: MethodSpec | TaskSpec) -> Any:
+        cls, owner = self._find(kind, spec.name), f"{kind} {spec.name!r}"
+        hints, known = get_type_hints(cls), [each.name for each in fields(cls)]
+        if unknown := sorted(set(spec.params) - set(known)):
+            raise BadParameter(
+                f"{owner} has no parameter {', '.join(unknown)}; "
+                f"it has: {', '.join(known) or 'none'}."
+            )
+        values = {key: typed(owner, key, value, hints[key]) for key, value in spec.params.items()}
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise BadParameter(f"{owner}: {error}.") from error
+
     def _find(self, kind: str, name: str) -> Any:
-        known: Mapping[str, Any] = getattr(self, f"{kind}s")
+        known: Mapping[str, Any] = getattr(self, PLURALS[kind])
         if name not in known:
             note = "".join(f" Note: {plugin}" for plugin in self.broken)
             tasks = self.tasks.values() if kind == "task" else ()
@@ -227,12 +234,8 @@ def _modules(
 
 
 def _origin(name: str, door: EntryPoint | PluginFile) -> PluginOrigin:
-    distribution = door.dist
-    return PluginOrigin(
-        plugin=name,
-        distribution=distribution.name if distribution else "",
-        version=distribution.version if distribution else "",
-    )
+    found = door.dist or Source("", "")
+    return PluginOrigin(plugin=name, distribution=found.name, version=found.version)
 
 
 def _registered_twice(
@@ -291,18 +294,3 @@ def _collect(
                 plugin, PluginOrigin(plugin=plugin, distribution="", version="")
             )
     return dict(sorted(items.items()))
-
-
-def _build(kind: str, name: str, params: Mapping[str, Any], cls: type[Built]) -> Built:
-    known = [f.name for f in fields(cls)]
-    if unknown := sorted(set(params) - set(known)):
-        raise BadParameter(
-            f"{kind} {name!r} has no parameter {', '.join(unknown)}; "
-            f"it has: {', '.join(known) or 'none'}."
-        )
-    hints = get_type_hints(cls)
-    values = {k: typed(f"{kind} {name!r}", k, v, hints[k]) for k, v in params.items()}
-    try:
-        return cls(**values)
-    except (TypeError, ValueError) as error:
-        raise BadParameter(f"{kind} {name!r}: {error}.") from error
