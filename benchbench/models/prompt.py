@@ -139,19 +139,22 @@ class Renderer:
         """
         longest = min(self.context, protocol.max_example_tokens or self.context)
         limit, most = longest, longest
+        half = self.context if self.apart else self.context // 2
         if protocol.max_example_tokens is None:
             limit = self.prompt_limit(protocol)
-            most = self._answer_limit(protocol)
+            most = min(protocol.generation.max_tokens, half)
             longest = min(self.context, limit + protocol.generation.max_tokens)
         if task.ranked:  # what is generated there says nothing of how long an answer may be
-            most = self.context if self.apart else self.context // 2
+            most = half
         with _saying(task, sample):
             messages = task.conversation(
                 sample, protocol, self._fits(protocol, limit), Random(sample.id)
             )
+        answers = _answers(messages, sample)
         if self.apart:
-            return self._pair(messages, _answers(messages, sample), protocol, limit, most)
-        first, *others = _answers(messages, sample)
+            fits = [n for n in answers if len(self._encode(messages[:n], protocol.form)) <= limit]
+            answers = [max(fits, default=answers[0])]
+        first, *others = answers
         prompt = self._prompt(messages[:first], protocol, limit)
         completion = self._answer(messages, first, protocol.form, most)
         read: list[tuple[int, int]] = []
@@ -161,7 +164,8 @@ class Renderer:
             read.append((len(completion), len(completion) + len(between)))
             completion += [*between, *self._answer(messages, answer, protocol.form, most)]
             before = answer
-        completion = completion[: longest - len(prompt.tokens)]
+        if not self.apart:
+            completion = completion[: longest - len(prompt.tokens)]
         return Example(prompt=prompt.tokens, completion=tuple(completion), read=tuple(read))
 
     def prompt_limit(self, protocol: Protocol) -> int:
@@ -175,36 +179,13 @@ class Renderer:
         room = max(self.context - protocol.generation.max_tokens, self.context // 2)
         return min(room, protocol.max_prompt_tokens or room)
 
-    def _answer_limit(self, protocol: Protocol) -> int:
-        room = self.context if self.apart else self.context // 2
-        return min(protocol.generation.max_tokens, room)
-
-    def _pair(
-        self,
-        messages: Sequence[Message],
-        answers: Sequence[int],
-        protocol: Protocol,
-        limit: int,
-        most: int,
-    ) -> Example:
-        """Return what an encoder reads, and one answer for the decoder to write."""
-        fitting = (n for n in answers if len(self._encode(messages[:n], protocol.form)) <= limit)
-        answer = max(fitting, default=answers[0])
-        return Example(
-            prompt=self._prompt(messages[:answer], protocol, limit).tokens,
-            completion=tuple(self._answer(messages, answer, protocol.form, most)),
-        )
-
     def _prompt(self, messages: Sequence[Message], protocol: Protocol, limit: int) -> Prompt:
         tokens = self._encode(messages, protocol.form)
-        truncated = len(tokens) > limit
-        if truncated and self.apart:  # the end of sequence stays
-            *tokens, end = tokens
-            kept = limit - 1
-            first = 0 if protocol.cut == "right" else len(tokens) - kept
-            tokens = [*tokens[first : first + kept], end]
-        elif truncated:
-            tokens = tokens[:limit] if protocol.cut == "right" else tokens[-limit:]
+        if truncated := len(tokens) > limit:
+            end = tokens[-1:] if self.apart else []  # the end of sequence stays
+            kept = limit - len(end)
+            first = 0 if protocol.cut == "right" else len(tokens) - limit
+            tokens = [*tokens[first : first + kept], *end]
         room = self.context if self.apart else self.context - len(tokens)
         most = min(protocol.generation.max_tokens, room)
         return Prompt(tokens=tuple(tokens), truncated=truncated, max_new_tokens=most)
@@ -269,12 +250,10 @@ class Renderer:
 
     @lru_cache(maxsize=1)  # noqa: B019 - one entry; `fits` and the prompt itself ask for one text
     def _tokenize(self, text: str) -> list[int]:
-        tokens: list[int] = self.tokenizer(text)["input_ids"]
-        return tokens
+        return list(self.tokenizer(text)["input_ids"])
 
     def _encode_text(self, text: str) -> list[int]:
-        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return tokens
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _text(self, messages: Sequence[Message], form: Form) -> str:
         """Return a conversation as text, open for the next answer or for the rest of the last."""
@@ -297,13 +276,13 @@ class Renderer:
                 "protocol without chat, or add a chat_template to its tokenizer_config.json."
             )
         stem = messages[-1].role == "assistant"
-        text: str = self.tokenizer.apply_chat_template(
+        text = self.tokenizer.apply_chat_template(
             [{"role": m.role, "content": m.content} for m in messages],
             tokenize=False,
             add_generation_prompt=not stem,
             continue_final_message=stem,
         )
-        return text
+        return str(text)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,10 +166,8 @@ class Store:
 
 def set_aside(folder: Path) -> Path:
     """Move a folder out of the way so that its work can be tried again; nothing is lost."""
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.failed-{number}")).exists():
-        number += 1
-    return folder.rename(aside)
+    places = (folder.with_name(f"{folder.name}.failed-{number}") for number in count(1))
+    return folder.rename(next(place for place in places if not place.exists()))
 
 
 def write_record(path: Path, record: RunRecord | TaskResult) -> Path:

@@ -13,7 +13,7 @@ from benchbench.errors import StoreError, TrainingStopped
 from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
-from benchbench.plan.plan import Plan, PlannedRun, make_plan
+from benchbench.plan.plan import Plan, make_plan
 from benchbench.records.record import Checkpoint, EngineSpec, TaskResult
 from benchbench.records.store import Snapshot, Store, set_aside
 from benchbench.registry.registry import Registry
@@ -96,14 +96,14 @@ def _train_missing(
     if plan.training and any(each.spec.train for each in missing):
         examples = tokenised(plan, plan.training, store.folder, reporter)
 
-    def job_of(run: PlannedRun) -> TrainJob:
-        return TrainJob(
-            spec=run.spec,
-            role=run.method.role,
-            origin=run.origin,
+    for each in missing:
+        job = TrainJob(
+            spec=each.spec,
+            role=each.method.role,
+            origin=each.origin,
             model=plan.model.folder,
-            examples=examples if run.spec.train else None,
-            folder=store.run_folder(run.id),
+            examples=examples if each.spec.train else None,
+            folder=store.run_folder(each.id),
             plugins=request.plugins,
             no_plugins=request.no_plugins,
             data_root=request.data_root,
@@ -111,9 +111,6 @@ def _train_missing(
             sharded=request.sharded,
             trackers=request.trackers,
         )
-
-    for each in missing:
-        job = job_of(each)
         try:
             record = train_told(job, each.label, executor.train, reporter)
         except TrainingStopped as error:
@@ -170,8 +167,7 @@ def _evaluate_missing(
         except StoreError as error:
             refused[run_id] = str(error)
     jobs = jobs_of(missing, checkpoints, plan)
-    engines = list(dict.fromkeys(job.spec.engine for job in jobs))
-    for engine in engines:
+    for engine in dict.fromkeys(job.spec.engine for job in jobs):
         group = [job for job in jobs if job.spec.engine == engine]
         served = executor.serve(group, store, reporter)
         known = known.with_records(*served.results)

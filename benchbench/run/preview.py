@@ -44,7 +44,6 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
             "train_on": run.spec.train.task.label if run.spec.train else "",
             "train_samples": len(plan.training.samples) if plan.training and run.spec.train else 0,
             "memory": asdict(estimates[run.id]) if run.id in estimates else None,
-            "used_memory_bytes": _used(known.runs.get(run.id)),
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
             # In both orders; answers that look the same, or that it knows, are not asked about.
             "most_judge_requests": 2 * len(split.samples) if judged and split.task.judged else 0,
@@ -78,36 +77,29 @@ def further_turns(split: TaskSplit, renderer: Renderer) -> Iterator[Prompt]:
 
 def _row(run: PlannedRun, known: Snapshot, split: TaskSplit, engine: EngineSpec) -> dict[str, Any]:
     spec, record = run.spec, known.runs.get(run.id)
+    trained, evaluated = _states(record, split, engine, known)
     return {
         "run_id": run.id,
         "method": spec.method.name,
         "params": dict(spec.method.params),
         "seed": spec.seed,
-        "train": _training(record),
+        "train": trained,
         "task": split.spec.label,
-        "evaluate": _evaluation(record, split, engine, known),
+        "evaluate": evaluated,
         "data": split.data.source,
         "engine": engine.name,
+        # What training took in the end, by ``Cost.peak_memory_kind``.
+        "used_memory_bytes": record.cost.peak_memory_bytes if record and record.cost else None,
     }
 
 
-def _used(record: RunRecord | None) -> int | None:
-    """Return what training took in the end, by ``Cost.peak_memory_kind``."""
-    return record.cost.peak_memory_bytes if record and record.cost else None
-
-
-def _training(record: RunRecord | None) -> str:
-    if record is None:
-        return TO_DO
-    return IN_STORE if record.status == "done" else record.status
-
-
-def _evaluation(
+def _states(
     record: RunRecord | None, split: TaskSplit, engine: EngineSpec, known: Snapshot
-) -> str:
+) -> tuple[str, str]:
+    """Say how far the store is with a training, and with its evaluation."""
     if record is None:
-        return TO_DO
+        return TO_DO, TO_DO
     if record.status != "done":
-        return "not possible"
+        return record.status, "not possible"
     found = known.result(record.run_id, result_spec(split, engine, record))
-    return TO_DO if found is None else IN_STORE
+    return IN_STORE, TO_DO if found is None else IN_STORE

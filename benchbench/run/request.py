@@ -71,11 +71,6 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        fine = all(r.status in ("done", "skipped") for r in self.runs)
-        return (
-            fine
-            and not self.refused
-            and not self.unjudged
-            and not self.killed
-            and all(r.publishable for r in self.results)
-        )
+        wanting = self.refused or self.unjudged or self.killed
+        trained = all(r.status in ("done", "skipped") for r in self.runs)
+        return trained and not wanting and all(r.publishable for r in self.results)
