@@ -121,9 +121,7 @@ class Exporter:
     def _learned(self, model: Any, folder: Path, wanted: list[list[float]]) -> Route:
         learned = of_peft(model)
         base = model.get_base_model()
-        found = logprobs.token_logprobs(
-            base, self.prompts, lambda ids: learned.before(base, ids, ids.new_ones(ids.shape))
-        )
+        found = logprobs.token_logprobs(base, self.prompts, learned.inputs(base))
         if parity.largest_difference(found, wanted) > LOSSLESS:
             raise ValueError(
                 "what was trained does more than its learned prompt; give the method an export() "

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.models.base import BaseModel
+from benchbench.models.logprobs import Inputs
 
 
 class Format:
@@ -22,6 +23,14 @@ class Format:
     def tokens(self) -> int:
         """Positions it takes before every prompt."""
         return 0
+
+    def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
+        """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def inputs(self, model: Any) -> Inputs:
+        """Return what turns a prompt into a model's arguments, without padding."""
+        return lambda ids: self.before(model, ids, ids.new_ones(ids.shape))
 
     def put_on(self, model: Any) -> Any:
         """Return the transformers model that a base model becomes with it."""

@@ -44,7 +44,6 @@ class SoftPrompt(Format):
         write_tensors(folder / SOFT_PROMPT, {"embeddings": self.embeddings})
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
-        """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
 
         own = self.embeddings.to(model.device, model.dtype)
@@ -80,7 +79,6 @@ class Prefix(Format):
         write_tensors(folder / PREFIX, {"keys": self.keys, "values": self.values})
 
     def before(self, model: Any, ids: Any, mask: Any) -> dict[str, Any]:
-        """Return a model's arguments for prompts [rows, tokens], padded as ``pad`` does it."""
         import torch
         from transformers import DynamicCache, EncoderDecoderCache
 
@@ -100,10 +98,7 @@ class Prefix(Format):
         }
 
 
-Learned = SoftPrompt | Prefix
-
-
-def of_peft(model: Any) -> Learned:
+def of_peft(model: Any) -> SoftPrompt | Prefix:
     """Return what a PEFT model of a prompt learning type puts before every prompt now."""
     import torch
 

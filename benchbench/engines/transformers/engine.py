@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchbench import machine
-from benchbench.checkpoints.format import Format
-from benchbench.checkpoints.learned import Learned
+from benchbench.checkpoints.format import Format, Untuned
 from benchbench.checkpoints.routes import read_checkpoint
 from benchbench.engines.choice import TRANSFORMERS
 from benchbench.engines.engine import (
@@ -18,6 +17,7 @@ from benchbench.engines.engine import (
 from benchbench.engines.text import Decoder
 from benchbench.engines.transformers import generation
 from benchbench.errors import CheckpointError, CheckpointOverflow, EngineError, brief
+from benchbench.models.logprobs import token_logprobs
 from benchbench.records.record import Checkpoint, EngineSpec
 
 
@@ -36,15 +36,15 @@ class TransformersEngine:
         self._served: dict[str, Format] = {}
         self._decoder = Decoder.of(settings.model)
         self._model = self._read_model()
-        self._live: Format | None = None
-        """What the model is now; None is the base model."""
+        self._live: Format = Untuned()
+        """What the model is now."""
 
     def load(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Check checkpoints; the model becomes each when its requests are served."""
         for checkpoint in checkpoints:
             # A refused checkpoint must not be answered by the one before it.
             old = self._served.pop(checkpoint.run_id, None)
-            if old is not None and old is self._live:
+            if old is self._live:
                 self._return_to_base()
             self._served[checkpoint.run_id] = read_checkpoint(
                 checkpoint, self._settings.model, self._settings.max_tokens
@@ -61,7 +61,7 @@ class TransformersEngine:
             self._activate(run_id)
             try:
                 yield from generation.generate(
-                    self._model, group, self._decoder, self._settings.batch_size, self._learned
+                    self._model, group, self._decoder, self._settings.batch_size, self._live
                 )
             except CheckpointOverflow:  # told when all others are served
                 broken.add(run_id)
@@ -70,7 +70,7 @@ class TransformersEngine:
 
     def logprobs(self, checkpoint: str, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
         self._activate(checkpoint)
-        return generation.logprobs(self._model, prompts, self._learned)
+        return token_logprobs(self._model, prompts, self._live.inputs(self._model))
 
     def close(self) -> None:
         self._model = None
@@ -78,11 +78,6 @@ class TransformersEngine:
             import torch
 
             torch.cuda.empty_cache()
-
-    @property
-    def _learned(self) -> Learned | None:
-        """What stands before every prompt now."""
-        return self._live if isinstance(self._live, Learned) else None
 
     def _activate(self, run_id: str) -> None:
         """Make the model that of a checkpoint."""
@@ -110,10 +105,9 @@ class TransformersEngine:
         )
 
     def _return_to_base(self) -> None:
-        if self._live is not None:
-            base = self._live.take_off(self._model)
-            self._model = self._read_model() if base is None else base
-            self._live = None
+        base = self._live.take_off(self._model)
+        self._model = self._read_model() if base is None else base
+        self._live = Untuned()
 
     def _read_model(self) -> Any:
         return self._settings.model.load(self._dtype).to(machine.device()).eval()

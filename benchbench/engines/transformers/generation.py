@@ -9,18 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from benchbench.checkpoints.learned import Learned, Prefix, of_peft
+from benchbench.checkpoints.format import Format, Untuned
+from benchbench.checkpoints.learned import Prefix, of_peft
 from benchbench.engines.engine import Completion, Request, is_next_token, overflow, samples
 from benchbench.engines.text import Decoder
 from benchbench.engines.transformers.rows import Row, Rows
-from benchbench.models.logprobs import (
-    Inputs,
-    answer_logprobs,
-    next_logprobs,
-    pad,
-    start_token,
-    token_logprobs,
-)
+from benchbench.models.logprobs import answer_logprobs, next_logprobs, pad, start_token
 
 
 def generate(
@@ -28,20 +22,21 @@ def generate(
     requests: Sequence[Request],
     decoder: Decoder,
     batch_size: int,
-    learned: Learned | None = None,
+    content: Format | None = None,
 ) -> Iterator[Completion]:
     """Yield completions of a model in evaluation mode, requests of like length together.
 
-    Ranked requests come first. ``model`` may be PEFT's; ``learned`` stands before every prompt.
+    Ranked requests come first. ``model`` may be PEFT's; ``content`` is on it, and what that learned
+    stands before every prompt.
     All requests are of one checkpoint; if that computes NaN, CheckpointOverflow names it.
     """
-    model, learned = _taken_apart(model, learned)
+    model, content = _taken_apart(model, content)
     ranked = [request for request in requests if request.choices]
     generated = [request for request in requests if not request.choices]
     for request in ranked:
-        yield _rank(model, request, learned)
+        yield _rank(model, request, content)
     for batch in _batches(sorted(generated, key=lambda r: len(r.prompt)), batch_size):
-        rows = _generate(model, batch, decoder, learned)
+        rows = _generate(model, batch, decoder, content)
         if any(row.is_nan for row in rows):
             raise overflow(batch[0].checkpoint)
         for request in batch:
@@ -50,31 +45,18 @@ def generate(
             yield decoder.completion(request.id, own, request.generation)
 
 
-def logprobs(
-    model: Any, prompts: Sequence[Sequence[int]], learned: Learned | None
-) -> list[list[float]]:
-    """Return what ``parity.token_logprobs`` does, of a model behind a learned prompt."""
-    return token_logprobs(model, prompts, _behind(model, learned))
-
-
-def _taken_apart(model: Any, learned: Learned | None) -> tuple[Any, Learned | None]:
+def _taken_apart(model: Any, content: Format | None) -> tuple[Any, Format]:
     """Part a PEFT model from the prompt it learned: PEFT's own generation forgets the positions
     of a batch's padded rows."""
     config = getattr(model, "active_peft_config", None)
     if config is None or not config.is_prompt_learning:
-        return model, learned
+        return model, content or Untuned()
     return model.get_base_model(), of_peft(model)
 
 
-def _behind(model: Any, learned: Learned | None) -> Inputs:
-    if learned is None:
-        return lambda ids: {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape)}
-    return lambda ids: learned.before(model, ids, ids.new_ones(ids.shape))
-
-
-def _rank(model: Any, request: Request, learned: Learned | None) -> Completion:
+def _rank(model: Any, request: Request, content: Format) -> Completion:
     """Compute each choice by itself, without padding; the next token's together."""
-    prompt, choices, inputs = request.prompt, request.choices, _behind(model, learned)
+    prompt, choices, inputs = request.prompt, request.choices, content.inputs(model)
     if is_next_token(choices):
         last = next_logprobs(model, prompt, inputs=inputs)[-1].tolist()
         found = [last[token] for (token,) in choices]
@@ -98,7 +80,7 @@ def _batches(requests: Sequence[Request], most: int) -> Iterator[list[Request]]:
 
 
 def _generate(
-    model: Any, requests: Sequence[Request], decoder: Decoder, learned: Learned | None
+    model: Any, requests: Sequence[Request], decoder: Decoder, content: Format
 ) -> list[Row]:
     import torch
     from transformers import GenerationConfig
@@ -109,7 +91,7 @@ def _generate(
     build: Any = GenerationConfig
     with torch.no_grad(), _plain(model):
         model.generate(
-            **_arguments(model, [row.request.prompt for row in rows], learned),
+            **_arguments(model, [row.request.prompt for row in rows], content),
             generation_config=build(
                 do_sample=False,
                 max_new_tokens=max(row.request.generation.max_tokens for row in rows),
@@ -122,18 +104,14 @@ def _generate(
     return rows
 
 
-def _arguments(
-    model: Any, prompts: Sequence[Sequence[int]], learned: Learned | None
-) -> dict[str, Any]:
+def _arguments(model: Any, prompts: Sequence[Sequence[int]], content: Format) -> dict[str, Any]:
     import torch
 
     ids, mask = pad(prompts, model)
-    if learned is None:
-        return {"input_ids": ids, "attention_mask": mask}
-    arguments = learned.before(model, ids, mask)
-    if isinstance(learned, Prefix) and not model.config.is_encoder_decoder:
+    arguments = content.before(model, ids, mask)
+    if isinstance(content, Prefix) and not model.config.is_encoder_decoder:
         # ``generate`` leaves out as many ids of the prompt as the cache holds tokens.
-        left_out = ids.new_zeros((len(ids), learned.tokens))
+        left_out = ids.new_zeros((len(ids), content.tokens))
         arguments["input_ids"] = torch.cat([left_out, ids], 1)
     return arguments
 
