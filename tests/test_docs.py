@@ -196,3 +196,12 @@ def test_the_methods_that_cannot_resume_are_listed() -> None:
     text = (ROOT / "docs" / "training.md").read_text().split("## Interruptions")[1].split("##")[0]
     named = set(re.findall(r"`(\w+)`", text.split("not tried")[1]))
     assert named == {name for name, method in REGISTRY.methods.items() if not method.resumable}
+
+
+def test_the_floors_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (floors,) = (c for c in contracts["contracts"] if c["id"] == "floors")
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", CONTRIBUTING, re.MULTILINE)
+    told = {int(floor): re.findall(r"`(\w+)`", rooms) for floor, rooms in rows}
+    count = len(floors["layers"])
+    assert told == {count - i: line.split(" | ") for i, line in enumerate(floors["layers"])}
