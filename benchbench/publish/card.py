@@ -131,9 +131,11 @@ def usage(found: Publication, target: Target, base: str | None) -> list[str]:
     config = _json(found, "adapter_config.json") or _json(found, "config.json")
     two = config.get("task_type") == "SEQ_2_SEQ_LM" or config.get("is_encoder_decoder") is True
     kind = "AutoModelForSeq2SeqLM" if two else "AutoModelForCausalLM"
-    if base:
-        whole = f"{json.dumps(base)}, revision={json.dumps(record.spec.model.revision)}"
-    else:
+    note: list[str] = []
+    whole = f"{json.dumps(base)}, revision={json.dumps(record.spec.model.revision)}"
+    if base is None:
+        folder = f"The base model {code(record.spec.model.name)} came from a folder"
+        note = [f"{folder}, which the hub does not have.", ""]
         whole = '"FOLDER OF THE BASE MODEL"'
     branch = f", revision={json.dumps(target.branch)}" if target.branch else ""
     here = f"{json.dumps(target.repository)}{branch}"
@@ -145,14 +147,7 @@ def usage(found: Publication, target: Target, base: str | None) -> list[str]:
         model = f'base = {kind}.from_pretrained({whole}, dtype="{record.spec.precision}")\n'
         model += f"model = PeftModel.from_pretrained(base, {here})"
     text = LOADED.format(kind=kind, imports=imports, base=whole, model=model)
-    if base:
-        return [text]
-    return [
-        f"The base model {code(record.spec.model.name)} came from a folder, which the hub does "
-        "not have.",
-        "",
-        text,
-    ]
+    return [*note, text]
 
 
 def route(record: RunRecord) -> str:

@@ -14,13 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.boards.comparable import neighbours
-from benchbench.errors import (
-    BadParameter,
-    BenchbenchError,
-    MissingExtra,
-    StoreError,
-    brief,
-)
+from benchbench.errors import BadParameter, BenchbenchError, MissingExtra, StoreError, brief
 from benchbench.hub import quiet
 from benchbench.models.files import SERVED
 from benchbench.records.record import RunRecord, TaskResult

@@ -35,7 +35,7 @@ RUN_ID = "[0-9a-f]" * 12
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The records of a store, read once a command."""
+    """The records of a store, as they are read at once."""
 
     runs: Mapping[str, RunRecord]
     """By run id."""
@@ -54,15 +54,6 @@ class Snapshot:
         runs = {r.run_id: r for r in records if isinstance(r, RunRecord)}
         results = {(r.run_id, r.spec.key): r for r in records if isinstance(r, TaskResult)}
         return Snapshot({**self.runs, **runs}, {**self.by_key, **results})
-
-    def without(self, *records: RunRecord | TaskResult) -> "Snapshot":
-        """Return what there is once these records are gone, a run's results with it."""
-        runs = {r.run_id for r in records if isinstance(r, RunRecord)}
-        results = {(r.run_id, r.spec.key) for r in records if isinstance(r, TaskResult)}
-        return Snapshot(
-            {run_id: r for run_id, r in self.runs.items() if run_id not in runs},
-            {k: r for k, r in self.by_key.items() if k[0] not in runs and k not in results},
-        )
 
 
 @dataclass(frozen=True)

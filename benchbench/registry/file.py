@@ -56,14 +56,10 @@ def plugin_file(text: str) -> PluginFile:
         raise PluginError(f"there is no file {text!r} to load as a plugin; check the path.")
     found = PluginFile(path)
     known = importlib.util.find_spec(found.name) if found.name.isidentifier() else None
-    other = known is not None and known.origin is not None and not _same(known.origin, path)
-    if not found.name.isidentifier() or other:
+    other = Path(known.origin) if known and known.origin else path  # or a word, of a built-in one
+    if not found.name.isidentifier() or not (other.is_file() and path.samefile(other)):
         raise PluginError(
             f"a plugin file cannot be named {path.name!r}, which is no module's name or that of "
             "another module; rename it, such as my_method.py."
         )
     return found
-
-
-def _same(origin: str, path: Path) -> bool:
-    return Path(origin).is_file() and path.samefile(origin)

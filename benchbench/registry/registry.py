@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 import pluggy
 
@@ -107,17 +107,30 @@ class Registry:
         """Collect what the plugins of a manager provide."""
         found: dict[tuple[str, str], PluginOrigin] = {}
         failed = list(broken)
-        items = {
-            kinds: _collect(
-                kind, getattr(manager.hook, f"register_{kinds}"), origins, found, failed
-            )
-            for kind, kinds in PLURALS.items()
-        }
+        items: dict[str, dict[str, Any]] = {}
+        for kind, kinds in PLURALS.items():
+            known = items.setdefault(kinds, {})
+            # Plugin by plugin, so that each item keeps its plugin's name.
+            for hook in getattr(manager.hook, f"register_{kinds}").get_hookimpls():
+                unknown = PluginOrigin(plugin=hook.plugin_name, distribution="", version="")
+                origin = origins.get(hook.plugin_name, unknown)
+                try:
+                    provided = list(hook.function())
+                    for item in provided:
+                        check_item(kind, item)
+                except Exception as error:  # a stranger's hook may raise anything
+                    failed.append(BrokenPlugin(hook.plugin_name, described(error, hook.function)))
+                    continue
+                for item in provided:
+                    if item.name in known:
+                        first = found[kind, item.name].plugin
+                        raise DuplicateName(kind, item.name, first, hook.plugin_name)
+                    known[item.name], found[kind, item.name] = item, origin
         for name in items["mixes"].keys() & items["tasks"].keys():
             raise DuplicateName("task", name, found["task", name].plugin, found["mix", name].plugin)
         providers = {origin.plugin for origin in found.values()}
         return cls(
-            **items,
+            **{kinds: dict(sorted(known.items())) for kinds, known in items.items()},
             origins=found,
             plugins=tuple(o for name, o in sorted(origins.items()) if name in providers),
             broken=tuple(failed),
@@ -266,31 +279,3 @@ def _refuse_misspelt_hooks(manager: pluggy.PluginManager) -> None:
             f"plugin {plugin!r} implements a hook that does not exist ({error}); "
             f"the hooks are: {hooks}. Mend it, or leave it out with --no-plugin {plugin}."
         ) from error
-
-
-def _collect(
-    kind: str,
-    caller: pluggy.HookCaller,
-    origins: Mapping[str, PluginOrigin],
-    found: dict[tuple[str, str], PluginOrigin],
-    broken: list[BrokenPlugin],
-) -> dict[str, Any]:
-    """Call a hook plugin by plugin, so that each item keeps its plugin's name."""
-    items: dict[str, Any] = {}
-    for implementation in caller.get_hookimpls():
-        plugin = implementation.plugin_name
-        try:
-            provided = list(cast(Iterable[Any], implementation.function()))
-            for item in provided:
-                check_item(kind, item)
-        except Exception as error:  # a stranger's hook may raise anything
-            broken.append(BrokenPlugin(plugin, described(error, implementation.function)))
-            continue
-        for item in provided:
-            if item.name in items:
-                raise DuplicateName(kind, item.name, found[kind, item.name].plugin, plugin)
-            items[item.name] = item
-            found[kind, item.name] = origins.get(
-                plugin, PluginOrigin(plugin=plugin, distribution="", version="")
-            )
-    return dict(sorted(items.items()))

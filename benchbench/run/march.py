@@ -1,7 +1,8 @@
 """The line of march: plan, train what is missing, evaluate what is missing, judge.
 
-The only module that knows the order. The store is read once; each step takes what it lacks and
-leaves it there, so that a command that was killed goes on where it stopped.
+The only module that knows the order. The store is read once, and anew where what failed was set
+aside; each step takes what it lacks and leaves it there, so that a command that was killed goes on
+where it stopped.
 """
 
 import shutil
@@ -63,16 +64,14 @@ def run(request: RunRequest, registry: Registry, executor: Executor, reporter: R
 
 def _set_failed_aside(plan: Plan, known: Snapshot, store: Store) -> Snapshot:
     """Make room for another try at what failed or cannot be published; nothing is deleted."""
-    runs = [known.runs[each.id] for each in plan.runs if each.id in known.runs]
-    failed = [record for record in runs if record.status not in ("done", "skipped")]
-    for record in failed:
-        set_aside(store.run_folder(record.run_id))
-    left = known.without(*failed)
     planned = {each.id for each in plan.runs}
-    unfit = [r for r in left.results if r.run_id in planned and not r.publishable]
-    for result in unfit:
-        set_aside(store.result_folder(result.run_id, result.spec))
-    return left.without(*unfit)
+    for result in known.results:
+        if result.run_id in planned and not result.publishable:
+            set_aside(store.result_folder(result.run_id, result.spec))
+    for run_id in planned & known.runs.keys():
+        if known.runs[run_id].status not in ("done", "skipped"):
+            set_aside(store.run_folder(run_id))
+    return store.read()
 
 
 def _probe(plan: Plan, engine: EngineSpec, known: Snapshot) -> None:
