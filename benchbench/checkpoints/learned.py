@@ -139,17 +139,14 @@ def _read(
             f"{str(path)!r} holds {', '.join(sorted(found)) or 'nothing'}; it must hold "
             f"{' and '.join(names)}."
         )
+    free = wanted.index(None)
     for name, tensor in found.items():
         shape = tuple(tensor.shape)
-        if not _fits(shape, wanted) or shape != found[names[0]].shape or 0 in shape:
-            allowed = tuple("tokens" if size is None else size for size in wanted)
+        fits = (*shape[:free], None, *shape[free + 1 :]) == wanted
+        if not fits or shape != found[names[0]].shape or 0 in shape:
+            allowed = (*wanted[:free], "tokens", *wanted[free + 1 :])
             raise CheckpointError(
                 f"{name} in {str(path)!r} has the shape {shape}; this base model needs {allowed}. "
                 "It is of another base model."
             )
     return [found[name] for name in names]
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(size in (None, own) for own, size in pairs)

@@ -3,7 +3,8 @@
 A checkpoint that must not be served is left out and named; the others go on without it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,12 +47,9 @@ def serve(
     groups: dict[BaseModel, list[Job]] = {}
     with TemporaryDirectory(prefix="benchbench-") as scratch:
         for job in jobs:
-            try:
+            with _refusing(job.run.run_id, refused):
                 model = base_for(job.checkpoint, job.model, Path(scratch))
-            except CheckpointError as error:
-                refused[job.run.run_id] = str(error)
-                continue
-            groups.setdefault(model, []).append(job)
+                groups.setdefault(model, []).append(job)
         for model, group in groups.items():
             engine, checkpoints = group[0].spec.engine, _checkpoints(group)
             reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
@@ -69,10 +67,8 @@ def _results(
 ) -> list[TaskResult]:
     """Load, prove and score; what must not be served is added to ``refused``."""
     for checkpoint in _checkpoints(jobs):
-        try:
+        with _refusing(checkpoint.run_id, refused):
             engine.load([checkpoint])
-        except CheckpointError as error:
-            refused[checkpoint.run_id] = str(error)
     parities = _prove(engine, _left(jobs, refused, []), store, reporter, refused)
     found: list[TaskResult] = []
     while left := _left(jobs, refused, found):
@@ -89,6 +85,15 @@ def _results(
             except CheckpointOverflow as error:
                 refused[error.run_id] = str(error)
     return found
+
+
+@contextmanager
+def _refusing(run_id: str, refused: Refused) -> Iterator[None]:
+    """Add a run to ``refused`` where its checkpoint must not be served."""
+    try:
+        yield
+    except (CheckpointError, StoreError) as error:
+        refused[run_id] = str(error)
 
 
 def _checkpoints(jobs: Sequence[Job]) -> list[Checkpoint]:
@@ -116,14 +121,11 @@ def _prove(
     """Compare what is served with what was trained, for each run once."""
     parities: dict[str, Parity] = {}
     for run_id, job in {job.run.run_id: job for job in jobs}.items():
-        try:
+        with _refusing(run_id, refused):
             reference = Reference.read(store.run_folder(run_id) / "parity.json")
             served = engine.logprobs(run_id, reference.prompts)
             parities[run_id] = check(served, reference, job.checkpoint.route, engine.spec.dtype)
-        except (CheckpointError, StoreError) as error:
-            refused[run_id] = str(error)
-            continue
-        if not parities[run_id].passed:
+        if run_id in parities and not parities[run_id].passed:
             reporter.say(
                 f"{job.run.label}: what {engine.spec.name} serves is not what was trained, or is "
                 "the base model still (largest difference of a log-probability to the trained "

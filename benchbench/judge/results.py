@@ -5,7 +5,7 @@ baseline), or else with the outputs of the reference method: of the same seed if
 run, or of the first.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,27 +111,30 @@ def judge_missing(
     results: list[TaskResult] = []
     unjudged: Unjudged = {}
     for each, own, said, row in zip(missing, pairs, found, rows, strict=True):
-        good = {name: judgement for name, judgement in said.items() if not judgement.error}
-        label = each.split.spec.label
-        if lacking := len(each.split.samples) - len(good):
-            errors = [judgement.error for judgement in said.values() if judgement.error]
-            unanswered = "an output, or its opponent's, is missing"
-            why = stopped or (errors[0] if errors else unanswered)
-            unjudged[each.result.run_id, label] = (
-                f"{lacking} of {len(each.split.samples)} judgements on {label} are missing "
-                f"({why.rstrip('.')}); mend that, and the same command again asks for them"
-            )
-            continue
-        verdicts = {order for judgement in good.values() for order in judgement.orders}
-        if None in verdicts and verdicts <= {None, 0.5}:  # answers that look the same are a tie
-            unjudged[each.result.run_id, label] = (
-                f"judge {judge.spec.model!r} named neither answer in any of {len(good)} "
-                "comparisons, so that it judged nothing; `benchbench judge check` tries it, and "
-                "--judge-set or another judge may help"
-            )
-            continue
-        results.append(_write(each, own, good, row, store))
+        if why := _lacking(each.split, said.values(), stopped, judge.spec.model):
+            unjudged[each.result.run_id, each.split.spec.label] = why
+        else:
+            results.append(_write(each, own, said, row, store))
     return results, unjudged
+
+
+def _lacking(split: TaskSplit, said: Collection[Judgement], stopped: str, judge: str) -> str | None:
+    """Say why judgements make no result; ``stopped`` is why the judge said no more."""
+    errors = [judgement.error for judgement in said if judgement.error]
+    if lacking := len(split.samples) - len(said) + len(errors):
+        why = next(filter(None, (stopped, *errors)), "an output, or its opponent's, is missing")
+        return (
+            f"{lacking} of {len(split.samples)} judgements on {split.spec.label} are missing "
+            f"({why.rstrip('.')}); mend that, and the same command again asks for them"
+        )
+    verdicts = {order for judgement in said for order in judgement.orders}
+    if None in verdicts and verdicts <= {None, 0.5}:  # answers that look the same are a tie
+        return (
+            f"judge {judge!r} named neither answer in any of {len(said)} comparisons, so that it "
+            "judged nothing; `benchbench judge check` tries it, and --judge-set or another judge "
+            "may help"
+        )
+    return None
 
 
 def find_opponent(

@@ -18,10 +18,9 @@ def token_logprobs(
     second are what is scored. Unpadded, so that not even the reference depends on how padding is
     handled. ``inputs`` turns a prompt's ids [1, tokens] into the model's arguments.
     """
-    if not model.config.is_encoder_decoder:
-        return [answer_logprobs(model, tokens[:1], tokens[1:], inputs) for tokens in prompts]
-    halves = ((tokens, (len(tokens) + 1) // 2) for tokens in prompts)
-    return [answer_logprobs(model, tokens[:half], tokens[half:], inputs) for tokens, half in halves]
+    encoded = model.config.is_encoder_decoder
+    cuts = [(tokens, (len(tokens) + 1) // 2 if encoded else 1) for tokens in prompts]
+    return [answer_logprobs(model, tokens[:cut], tokens[cut:], inputs) for tokens, cut in cuts]
 
 
 def answer_logprobs(

@@ -1,7 +1,7 @@
 """What PEFT does: a model wrapped by it, and methods that only fill in its configuration."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -91,15 +91,17 @@ def _configuration(kind: str, options: Iterable[str]) -> Any:
 
     owner = f"PEFT {peft.__version__}"
     kinds = {config.__name__: config for config in peft.PEFT_TYPE_TO_CONFIG_MAPPING.values()}
-    if kind not in kinds:
-        near = ", ".join(difflib.get_close_matches(kind, kinds, n=3, cutoff=0))
-        raise ValueError(f"{owner} has no configuration {kind!r}; the nearest are {near}")
+    _need(owner, "configuration", kind, kinds)
     known = [field.name for field in fields(kinds[kind])]
     for option in options:
-        if option not in known:
-            near = ", ".join(difflib.get_close_matches(option, known, n=3, cutoff=0))
-            raise ValueError(f"{kind} of {owner} has no option {option!r}; the nearest are {near}")
+        _need(f"{kind} of {owner}", "option", option, known)
     return kinds[kind]
+
+
+def _need(owner: str, what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0))
+        raise ValueError(f"{owner} has no {what} {name!r}; the nearest are {near}")
 
 
 def _options_of_prompts(config: Any, kind: str) -> dict[str, Any]:
