@@ -68,7 +68,7 @@ class TrainJob:
 
     @property
     def steps(self) -> Path:
-        """One JSON line a step, and one a validation: step, validation, seconds."""
+        """One JSON line a step, and one a validation: its score, seconds, memory."""
         return self.folder / "train.jsonl"
 
     def publishable(self, text: str) -> str:

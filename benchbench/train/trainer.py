@@ -2,7 +2,7 @@
 
 Trainer brings mixed precision, accumulation, clipping, the schedule, trackers and resuming. Ours
 are the order of the samples (``examples.plan``), how they become tensors (``batches``), what is
-recorded (``recorder``), what a checkpoint holds (``checkpoints``), and which weights are kept
+recorded (``recorder``), what a checkpoint holds (``resume``), and which weights are kept
 (``selection``).
 """
 
