@@ -5,7 +5,7 @@ them; each is scored and written as it finishes, and a result is written when it
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchbench.machine import environment, memory_kind, peak_memory
 from benchbench.plan.samples import TaskSplit
 from benchbench.records.record import GroupScore, Parity, Score, TaskResult, now
 from benchbench.records.store import Store
+from benchbench.reporter import Reporter
 
 SAMPLE = "sample"
 """The kind of group of a task without clusters: every sample is its own."""
@@ -28,19 +29,18 @@ def evaluate(
     jobs: Sequence[Job],
     parities: Mapping[str, Parity],
     store: Store,
-    progress: Callable[[int], None],
-    tell: Callable[[str], None] = lambda text: None,
+    reporter: Reporter,
 ) -> Iterator[TaskResult]:
     """Score the jobs and yield each result when it is in the store.
 
-    ``parities`` holds a run's parity by run id; ``progress`` is told how many samples are done, and
-    ``tell`` which samples a task could not score: they are missing, and the others go on.
+    ``parities`` holds a run's parity by run id. Samples that a task could not score are told: they
+    are missing, and the others go on.
     """
     started = time.perf_counter()
     done = [known_rows(job, store) for job in jobs]
     requests = list(requests_of(jobs, done))
-    progress(sum(map(len, done)))
     left = {n: _missing(job, done[n]) for n, job in enumerate(jobs)}
+    total = sum(len(job.split.samples) for job in jobs)
 
     def finish(number: int) -> TaskResult:
         job = jobs[number]
@@ -49,17 +49,26 @@ def evaluate(
         store.add_result(result)
         return result
 
-    yield from (finish(number) for number, missing in list(left.items()) if not missing)
-    for number, row in scored_rows(jobs, answers_to(engine, jobs, requests, tell), tell):
-        job = jobs[number]
-        store.add_row(job.run.run_id, job.spec, row)
-        done[number][row["id"]] = row
-        left[number] -= 1
-        progress(sum(map(len, done)))
-        if not left[number]:
-            yield finish(number)
+    runs = counted({job.run.run_id for job in jobs})
+    with reporter.bar(f"evaluating {runs}", total) as update:
+        update(total - sum(left.values()), total, "")
+        yield from (finish(number) for number, missing in list(left.items()) if not missing)
+        answers = answers_to(engine, jobs, requests, reporter.say)
+        for number, row in scored_rows(jobs, answers, reporter.say):
+            job = jobs[number]
+            store.add_row(job.run.run_id, job.spec, row)
+            done[number][row["id"]] = row
+            left[number] -= 1
+            update(total - sum(left.values()), total, "")
+            if not left[number]:
+                yield finish(number)
     # What the engine did not answer is counted, scores 0, and keeps the result off the boards.
     yield from (finish(number) for number, missing in left.items() if missing)
+
+
+def counted(checkpoints: Collection[object]) -> str:
+    """Say how many checkpoints there are."""
+    return f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}"
 
 
 def means_of(

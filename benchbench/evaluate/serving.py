@@ -3,7 +3,7 @@
 A checkpoint that must not be served is left out and named; the others go on without it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,12 @@ from benchbench.engines.choice import open_engine
 from benchbench.engines.engine import Engine, EngineSettings
 from benchbench.errors import CheckpointError, CheckpointOverflow, StoreError
 from benchbench.evaluate.jobs import Job, Refused
-from benchbench.evaluate.results import evaluate
+from benchbench.evaluate.results import counted, evaluate
 from benchbench.machine import reset_peak
 from benchbench.models.base import BaseModel
 from benchbench.records.record import Checkpoint, EngineSpec, Parity, TaskResult
 from benchbench.records.store import Store
-from benchbench.reporter import Reporter, Update
+from benchbench.reporter import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def serve(
                 groups.setdefault(model, []).append(job)
         for model, group in groups.items():
             engine, checkpoints = group[0].spec.engine, _checkpoints(group)
-            reporter.say(f"starting {engine.name} for {_count(checkpoints)}")
+            reporter.say(f"starting {engine.name} for {counted(checkpoints)}")
             reset_peak()
             server = open_engine(engine.name, _settings(model, group, engine), checkpoints)
             try:
@@ -72,18 +72,12 @@ def _results(
     parities = _prove(engine, _left(jobs, refused, []), store, reporter, refused)
     found: list[TaskResult] = []
     while left := _left(jobs, refused, found):
-        total = sum(len(job.split.samples) for job in left)
-        with reporter.bar(f"evaluating {_count(_checkpoints(left))}", total) as update:
-
-            def progress(done: int, total: int = total, update: Update = update) -> None:
-                update(done, total, "")
-
-            try:
-                for result in evaluate(engine, left, parities, store, progress, reporter.say):
-                    found.append(result)  # one by one: those before an overflow count
-                break
-            except CheckpointOverflow as error:
-                refused[error.run_id] = str(error)
+        try:
+            for result in evaluate(engine, left, parities, store, reporter):
+                found.append(result)  # one by one: those before an overflow count
+            break
+        except CheckpointOverflow as error:
+            refused[error.run_id] = str(error)
     return found
 
 
@@ -133,7 +127,3 @@ def _prove(
                 f"{parities[run_id].effect}); its score is not publishable"
             )
     return parities
-
-
-def _count(checkpoints: Collection[object]) -> str:
-    return f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}"

@@ -23,6 +23,7 @@ from benchbench.specs import TaskSpec
 from tests.toys import DATA, ENGINE, ORIGIN, PARITY, Echo, ToyEngine, registry, run_record
 from tests.toys import result as toy_result
 from tests.toys.tasks import Judged, Ranked, Toy, Turns
+from tests.toys.world import Says
 
 SPLIT = read_split(registry(), registry().resolve_task(TaskSpec(name="echo")), None)
 PROMPTS = [Prompt(tokens=(number,), truncated=number == 0, max_new_tokens=4) for number in range(6)]
@@ -53,7 +54,7 @@ def says_its_input(request: Request) -> str:
 
 def results(engine: ToyEngine, store: Store, *jobs: Job) -> list[TaskResult]:
     parities = {j.run.run_id: PARITY for j in jobs}
-    return list(evaluate(engine, jobs, parities, store, lambda done: None))
+    return list(evaluate(engine, jobs, parities, store, Says()))
 
 
 def test_answers_find_their_sample_in_any_order(tmp_path: Path) -> None:
@@ -276,15 +277,13 @@ def test_a_sample_that_cannot_be_scored_is_missing_and_the_others_go_on(
                 raise scores
             return dict(scores)
 
-    told: list[str] = []
+    says = Says()
     bad = job(run_record(seed=1), split_of(Fails()), renderer)
     good = job(run_record(seed=2), split_of(Toy()), renderer)
-    found = evaluate(
-        ToyEngine(lambda r: "yes"), [bad, good], {}, Store(tmp_path), lambda n: None, told.append
-    )
+    found = evaluate(ToyEngine(lambda r: "yes"), [bad, good], {}, Store(tmp_path), says)
     missing = {result.run.seed: result.n_missing for result in found}
     assert missing == {1: 1, 2: 0}
-    (text,) = told
+    (text,) = says.lines
     assert "task toy cannot score sample 'sample 1'" in text and why in text
 
 

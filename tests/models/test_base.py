@@ -21,6 +21,7 @@ from benchbench.records.record import ResultSpec
 from benchbench.records.store import Store
 from benchbench.specs import TaskSpec
 from tests.toys import ENGINE, PARITY, checkpoints, registry, run_record
+from tests.toys.world import Says
 
 
 def once(folder: Path) -> Counter[tuple[str, str]]:
@@ -72,7 +73,7 @@ def test_an_evaluation_reads_configuration_and_tokenizer_once(
         engine = open_engine(name, settings, [made])
         engine.load([made])
         engine.logprobs(run.run_id, [row[:8] for row in tokenize(model.tokenizer)])
-        list(evaluate(engine, [job], {run.run_id: PARITY}, store, lambda done: None))
+        list(evaluate(engine, [job], {run.run_id: PARITY}, store, Says()))
         engine.close()
     assert reads == once(tiny_model)
 
