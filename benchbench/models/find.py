@@ -53,17 +53,17 @@ def find_model(text: str, registered: Mapping[str, Model]) -> FoundModel:
         name, factor = model.name, model.learning_rate_factor
         if Path(model.path).is_absolute() and Path(model.path).is_dir():
             return _found(name, Path(model.path), None, factor)
-        if HUB_ID.fullmatch(model.path) and model.revision is None:
+        if not HUB_ID.fullmatch(model.path):
+            raise ModelError(
+                f"model {name!r} is registered with the folder {model.path!r}, which does not "
+                "exist; install its plugin again, or choose another model with --model."
+            )
+        if model.revision is None:
             raise ModelError(
                 f"model {name!r} is registered without a revision; its plugin must pin "
                 f"{model.path} to a commit."
             )
-        if HUB_ID.fullmatch(model.path):
-            return _found(name, *_fetch(model.path, model.revision), factor)
-        raise ModelError(
-            f"model {name!r} is registered with the folder {model.path!r}, which does not exist; "
-            "install its plugin again, or choose another model with --model."
-        )
+        return _found(name, *_fetch(model.path, model.revision), factor)
     folder = Path(text).expanduser()
     if folder.is_dir():
         return _found(folder.resolve().name, folder.resolve(), None, 1.0)

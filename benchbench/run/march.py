@@ -15,7 +15,7 @@ from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
 from benchbench.plan.plan import Plan, make_plan
-from benchbench.records.record import Checkpoint, EngineSpec, TaskResult
+from benchbench.records.record import Checkpoint, EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Snapshot, Store, set_aside
 from benchbench.registry.registry import Registry
 from benchbench.reporter import Reporter
@@ -44,7 +44,7 @@ def run(request: RunRequest, registry: Registry, executor: Executor, reporter: R
         known = _train_missing(plan, known, request, executor, reporter)
         runs = tuple(known.runs[each.id] for each in plan.runs if each.id in known.runs)
         _tell_of_changed_files(plan, known, reporter)
-        wanted = _wanted(plan, spec, known)
+        wanted = _wanted(plan, spec, runs)
         known, refused = _evaluate_missing(plan, wanted, known, store, executor, reporter)
         found = (known.result(record.run_id, key) for record, _, key in wanted)
         results = tuple(result for result in found if result is not None)
@@ -137,12 +137,11 @@ def _tell_of_changed_files(plan: Plan, known: Snapshot, reporter: Reporter) -> N
             )
 
 
-def _wanted(plan: Plan, engine: EngineSpec, known: Snapshot) -> list[Wanted]:
+def _wanted(plan: Plan, engine: EngineSpec, runs: Sequence[RunRecord]) -> list[Wanted]:
     """Return every result a plan asks for of the runs that left a checkpoint."""
-    records = (known.runs[each.id] for each in plan.runs if each.id in known.runs)
     return [
         (record, split, result_spec(split, engine, record))
-        for record in records
+        for record in runs
         if record.status == "done"
         for split in plan.tests
     ]

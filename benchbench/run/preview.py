@@ -37,6 +37,8 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     }
     known = request.store.read()
     estimates = estimate_all(plan)
+    # What training took in the end, by ``Cost.peak_memory_kind``.
+    used = {run.run_id: run.cost.peak_memory_bytes for run in known.runs.values() if run.cost}
     return [
         _row(run, known, split, engine)
         | {
@@ -44,6 +46,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
             "train_on": run.spec.train.task.label if run.spec.train else "",
             "train_samples": len(plan.training.samples) if plan.training and run.spec.train else 0,
             "memory": asdict(estimates[run.id]) if run.id in estimates else None,
+            "used_memory_bytes": used.get(run.id),
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
             # In both orders; answers that look the same, or that it knows, are not asked about.
             "most_judge_requests": 2 * len(split.samples) if judged and split.task.judged else 0,
@@ -88,8 +91,6 @@ def _row(run: PlannedRun, known: Snapshot, split: TaskSplit, engine: EngineSpec)
         "evaluate": evaluated,
         "data": split.data.source,
         "engine": engine.name,
-        # What training took in the end, by ``Cost.peak_memory_kind``.
-        "used_memory_bytes": record.cost.peak_memory_bytes if record and record.cost else None,
     }
 
 
