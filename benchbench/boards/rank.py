@@ -136,11 +136,7 @@ def to_json(title: str, found: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     }
 
 
-def _row(
-    label: str,
-    runs: Mapping[str, RunRecord],
-    found: Sequence[TaskResult],
-) -> Row:
+def _row(label: str, runs: Mapping[str, RunRecord], found: Sequence[TaskResult]) -> Row:
     estimate = stats.micro_mean(list(_seed_mean(found).values()))
     costs = [cost for r in found if (cost := runs[r.run_id].cost) is not None]
     artefact = runs[found[0].run_id].artefact

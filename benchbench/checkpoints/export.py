@@ -71,10 +71,11 @@ class Exporter:
         model.save_pretrained(str(folder))
         model.cpu()  # one model at a time is on an accelerator
         native = self._loses_nothing(lambda: read_by_peft(self.read_base(), folder), wanted)
+        _drop_unserved(folder)
         if native and self._is_plain_lora(folder):
             return "lora"
         # Merging takes the model apart, so PEFT's own format is kept until it is known to be lost.
-        merged, base = _merged(model), self.read_base().cpu()
+        merged, base = _tried(lambda: model.merge_and_unload()), self.read_base().cpu()
         if has_parameters_of(base, merged) and self._loses_nothing(lambda: merged, wanted):
             _empty(folder)
             return self._of_merged(base, merged, folder, wanted)
@@ -87,19 +88,15 @@ class Exporter:
 
     def _loses_nothing(self, read: Callable[[], Any], wanted: list[list[float]]) -> bool:
         """Tell whether another model computes what was trained; it is left in main memory."""
-        try:
-            model = read().eval()
-            found = logprobs.token_logprobs(model.to(machine.device()), self.prompts)
-            model.cpu()
-        except Exception as error:  # a library that cannot read what it wrote may raise anything
-            if machine.is_out_of_memory(error):
-                raise
-            return False
-        return parity.largest_difference(found, wanted) <= LOSSLESS
+        found = _tried(lambda: self._logprobs(read().eval()))
+        return found is not None and parity.largest_difference(found, wanted) <= LOSSLESS
+
+    def _logprobs(self, model: Any) -> list[list[float]]:
+        found = logprobs.token_logprobs(model.to(machine.device()), self.prompts)
+        model.cpu()
+        return found
 
     def _is_plain_lora(self, folder: Path) -> bool:
-        for name in NOT_SERVED:
-            (folder / name).unlink(missing_ok=True)
         try:
             Adapter.read(folder, self.base)
         except CheckpointError:
@@ -151,16 +148,21 @@ def added_parameters(base: Any, trained: Any) -> list[str]:
     return sorted(name for name, p in new if name not in known and p is not head)
 
 
+def _drop_unserved(folder: Path) -> None:
+    for name in NOT_SERVED:
+        (folder / name).unlink(missing_ok=True)
+
+
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
 
 
-def _merged(model: Any) -> Any:
-    """Return a PEFT model's base with everything merged into it; None where PEFT cannot."""
+def _tried(step: Callable[[], Any]) -> Any:
+    """Return what a library makes; None where it cannot: a step may even lack the method."""
     try:
-        return model.merge_and_unload()
-    except Exception as error:  # each type of PEFT has its own way to refuse
+        return step()
+    except Exception as error:
         if machine.is_out_of_memory(error):
             raise
         return None
@@ -175,8 +177,7 @@ def export(method: Method, model: Any, exporter: Exporter, folder: Path) -> Arte
         # PEFT looks for the base model on the hub to see whether its vocabulary has grown.
         warnings.filterwarnings("ignore", message="Could not find a config file in")
         route = method.export(model, part) or exporter.write(model, part)
-    for name in NOT_SERVED:
-        (part / name).unlink(missing_ok=True)
+    _drop_unserved(part)
     _check_files(method, route, part)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
