@@ -1,8 +1,7 @@
 """``benchbench data``: what data there are, and fetching them."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from benchbench.errors import BadParameter, BenchbenchError
 
 if TYPE_CHECKING:
     from benchbench.contract.task import Task
-    from benchbench.plan.samples import Contents
+    from benchbench.plan.samples import TaskSplit
     from benchbench.registry.registry import Registry
     from benchbench.specs import Split, TaskSpec
 
@@ -45,7 +44,8 @@ def get(
     not be fetched.
     """
     from benchbench.cli.progress import reporter
-    from benchbench.data.download import source_of
+    from benchbench.data.download import fetch, source_of
+    from benchbench.plan.samples import read_contents
 
     if data is None:
         raise BadParameter("no data root is given; name one with --data DIR or BENCHBENCH_DATA.")
@@ -56,8 +56,20 @@ def get(
     for spec, by_name in wanted:
         if by_name:
             source_of(registry.task(spec), revision)
-    say = reporter().say
-    show([got(*each, registry, data, revision, say) for each in wanted], as_json)
+    say, rows = reporter().say, []
+    for spec, by_name in wanted:
+        task, read = registry.task(spec), partial(read_contents, spec, registry)
+        there = (data / task.data_set).exists()
+        if not by_name and (there or task.hub is None):
+            rows.append(row(task, data, "there already" if there else "not on the hub"))
+            continue
+        try:
+            rows.append(row(task, data, "fetched", fetch(task, data, read, revision, say)))
+        except BenchbenchError as error:
+            if by_name:
+                raise
+            rows.append(row(task, data, "failed", reason=str(error)))
+    show(rows, as_json)
 
 
 @app.command()
@@ -116,33 +128,6 @@ def expand(names: Sequence[str], registry: "Registry") -> Iterator[tuple["TaskSp
                 yield spec, not members
 
 
-def got(
-    spec: "TaskSpec",
-    by_name: bool,
-    registry: "Registry",
-    root: Path,
-    revision: str | None,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Fetch a task's data, and return what came of it; what was named must be fetched."""
-    from benchbench.data.download import fetch
-    from benchbench.plan.samples import read_contents
-
-    task = registry.tasks[spec.name]
-    if not by_name and (root / task.data_set).exists():
-        return row(task, root, "there already")
-    if not by_name and task.hub is None:
-        return row(task, root, "not on the hub")
-    try:
-        read = partial(read_contents, spec, registry)
-        found = fetch(registry.task(spec), root, read, revision, say)
-    except BenchbenchError as error:
-        if by_name:
-            raise
-        return row(task, root, "failed", reason=str(error))
-    return row(task, root, "fetched", found)
-
-
 def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str, Any]:
     """Return what there is of a task's data."""
     from benchbench.plan.samples import read_contents
@@ -158,15 +143,20 @@ def state(spec: "TaskSpec", registry: "Registry", root: Path | None) -> dict[str
 
 
 def row(
-    task: "type[Task]",
+    task: "Task | type[Task]",
     root: Path | None,
     state: str,
-    found: "Mapping[Split, Contents] | None" = None,
+    found: "Mapping[Split, TaskSplit] | None" = None,
     reason: str | None = None,
 ) -> dict[str, Any]:
     """Return what ``--json`` prints of a task's data."""
     from benchbench.data.find import how_to_get
 
+    splits = {
+        split: {"samples": len(each.samples), "digest": each.data.digest}
+        for split, each in (found or {}).items()
+    }
+    hub = task.hub and {"repository": task.hub.repository, "revision": task.hub.revision}
     # What is broken stands where the same would be put.
     away = f"move {root}/{task.data_set} away, then " if root and state == "broken" else ""
     return {
@@ -174,10 +164,8 @@ def row(
         "data_set": task.data_set,
         "state": state,
         "reason": reason,
-        "splits": {split: asdict(contents) for split, contents in (found or {}).items()},
-        "hub": {"repository": task.hub.repository, "revision": task.hub.revision}
-        if task.hub
-        else None,
+        "splits": splits,
+        "hub": hub,
         "get": away + how_to_get(task, root),
     }
 

@@ -91,11 +91,18 @@ def make_plan(grid: Grid, registry: Registry, data_root: Path | None, precision:
     model = find_model(grid.model, registry.models)
     training = read_training(registry, named_training, data_root) if named_training else None
     train = _train_spec(training, settings) if training else None
-    specs = [
-        RunSpec(model=model.spec, method=method, train=training_, precision=precision, seed=seed)
-        for named, spec in methods
-        for method, training_, seed in _entries(named, spec, grid, registry, model, train)
-    ]
+    specs = []
+    for method, asked in methods:
+        trained, seeds = train, grid.seeds
+        if method.role == "base":  # nothing is drawn and nothing is trained: one run serves all
+            trained, seeds = None, (0,)
+            entry = MethodSpec(name=asked.name, version=method.version)
+        else:
+            entry = registry.resolve_method(asked, model.learning_rate_factor)
+        specs += [
+            RunSpec(model=model.spec, method=entry, train=trained, precision=precision, seed=seed)
+            for seed in seeds
+        ]
     return Plan(
         model=model,
         runs=_planned({spec.id: spec for spec in specs}, registry),
@@ -153,21 +160,6 @@ def _with_base(methods: tuple[MethodSpec, ...], registry: Registry) -> list[Meth
     named = {spec.name for spec in methods}
     bases = [n for n, cls in registry.methods.items() if cls.role == "base" and n not in named]
     return [*(MethodSpec(name=name) for name in bases), *methods]
-
-
-def _entries(
-    method: Method,
-    spec: MethodSpec,
-    grid: Grid,
-    registry: Registry,
-    model: FoundModel,
-    train: TrainSpec | None,
-) -> list[tuple[MethodSpec, TrainSpec | None, int]]:
-    """Return method, training and seed of each run of one entry."""
-    if method.role == "base":  # nothing is drawn and nothing is trained: one run serves all
-        return [(MethodSpec(name=spec.name, version=method.version), None, 0)]
-    resolved = registry.resolve_method(spec, model.learning_rate_factor)
-    return [(resolved, train, seed) for seed in grid.seeds]
 
 
 def _planned(specs: Mapping[str, RunSpec], registry: Registry) -> tuple[PlannedRun, ...]:

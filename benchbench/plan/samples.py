@@ -73,12 +73,14 @@ class TrainingSet:
 def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | None) -> TrainingSet:
     """Read what is to be trained on; raises DataError for whatever is wrong with it."""
     if isinstance(named, TaskSpec):
-        split = read_split(registry, named, data_root)
+        split, validation = read_split(registry, named, data_root), None
+        if "validation" in split.task.splits and not split.task.judged:
+            validation = _read(registry, replace(named, split="validation"), data_root)
         return TrainingSet(
             spec=split.spec,
             data=split.data,
             samples=tuple((split, sample) for sample in split.samples),
-            validation=_read_validation(registry, named, data_root),
+            validation=validation,
         )
     splits = []
     for component in named.components:
@@ -96,20 +98,10 @@ def read_training(registry: Registry, named: TaskSpec | Mix, data_root: Path | N
         spec=named.spec([split.spec for split in splits]),
         data=DataSpec(
             source="sample" if sample_data else splits[0].data.source,
-            digest=digest_samples(each.sample for each in drawn),
+            digest=digest_samples(sample for _, sample in drawn),
         ),
-        samples=tuple((splits[each.component], each.sample) for each in drawn),
+        samples=tuple((splits[component], sample) for component, sample in drawn),
     )
-
-
-def _read_validation(
-    registry: Registry, training: TaskSpec, data_root: Path | None
-) -> TaskSplit | None:
-    """Read what a task holds out from its training; None where that is nothing."""
-    task = registry.task(training)
-    if "validation" not in task.splits or task.judged:
-        return None
-    return _read(registry, replace(training, split="validation"), data_root)
 
 
 def read_split(registry: Registry, spec: TaskSpec, data_root: Path | None) -> TaskSplit:
@@ -180,29 +172,21 @@ def _check_samples(task: Task, samples: tuple[Sample, ...]) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A sample of a mix."""
-
-    component: int
-    """Which of the mix's components it is of: that task and its protocol render it."""
-    sample: Sample
-    """Its id begins with its component's label."""
-
-
-def draw(mix: Mix, samples: Sequence[Sequence[Sample]]) -> tuple[Drawn, ...]:
+def draw(mix: Mix, samples: Sequence[Sequence[Sample]]) -> list[tuple[int, Sample]]:
     """Draw a mix from its components' training samples, given in the order of its components.
 
+    Each comes with the number of its component, whose task and protocol render it; its id begins
+    with the component's label.
     Which samples are drawn depends on the seed and their ids alone: a smaller count takes a part of
     a larger, whatever the other components are.
     """
     drawn = [
-        Drawn(component=n, sample=replace(sample, id=f"{component.label}/{sample.id}"))
+        (n, replace(sample, id=f"{component.label}/{sample.id}"))
         for n, (component, all_of_it) in enumerate(zip(mix.components, samples, strict=True))
         for sample in _draw(mix, component, all_of_it)
     ]
     # Drawn anew, or else what is in a small part of its component would come early.
-    return tuple(sorted(drawn, key=lambda each: _lot(mix.seed, "order", each.sample.id)))
+    return sorted(drawn, key=lambda each: _lot(mix.seed, "order", each[1].id))
 
 
 def _draw(mix: Mix, component: Component, samples: Sequence[Sample]) -> Sequence[Sample]:
@@ -222,19 +206,9 @@ def _lot(*parts: object) -> bytes:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a split holds for a task's default protocol."""
-
-    samples: int
-    digest: str
-    """SHA-256 over the samples, as in the records of results."""
-
-
-def read_contents(spec: TaskSpec, registry: Registry, root: Path | None) -> dict[Split, Contents]:
-    """Read a task's samples; raises DataError for whatever is wrong with them."""
+def read_contents(spec: TaskSpec, registry: Registry, root: Path | None) -> dict[Split, TaskSplit]:
+    """Read what a task's data set holds; raises DataError for whatever is wrong with it."""
     # The others are drawn from these by the task's parameters.
     splits: list[Split] = [s for s in registry.task(spec).splits if s in ("train", "test")]
     specs = {split: registry.resolve_task(replace(spec, split=split)) for split in splits}
-    found = {split: read_split(registry, each, root) for split, each in specs.items()}
-    return {split: Contents(len(s.samples), s.data.digest) for split, s in found.items()}
+    return {split: read_split(registry, each, root) for split, each in specs.items()}

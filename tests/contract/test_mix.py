@@ -9,7 +9,7 @@ import benchbench_tasks
 from benchbench import Sample, TaskSpec
 from benchbench.contract.mix import Component, Mix, read_mix
 from benchbench.errors import BenchbenchError, DataError
-from benchbench.plan.samples import Drawn, draw
+from benchbench.plan.samples import draw
 from benchbench.registry.registry import Registry
 from benchbench.specs import canonical
 
@@ -129,23 +129,23 @@ def mix(*counts: int | str, seed: int = 1) -> Mix:
     )
 
 
-def ids(drawn: tuple[Drawn, ...]) -> list[str]:
-    return [each.sample.id for each in drawn]
+def ids(drawn: list[tuple[int, Sample]]) -> list[str]:
+    return [sample.id for _, sample in drawn]
 
 
 def test_each_component_gives_its_count() -> None:
     drawn = draw(mix(3, "all", 1), [samples(9), samples(4), samples(1)])
-    assert sorted(each.component for each in drawn) == [0, 0, 0, 1, 1, 1, 1, 2]
-    assert all(each.sample.id.startswith(f"{'abc'[each.component]}/") for each in drawn)
+    assert sorted(component for component, _ in drawn) == [0, 0, 0, 1, 1, 1, 1, 2]
+    assert all(sample.id.startswith(f"{'abc'[component]}/") for component, sample in drawn)
     assert len(set(ids(drawn))) == len(drawn)
 
 
 def test_a_drawn_sample_is_its_component_s_but_for_its_id() -> None:
-    for each in draw(mix("all", "all"), [samples(3, "one"), samples(3, "two")]):
-        word = ("one", "two")[each.component]
-        number = each.sample.id.partition("/")[2]
-        assert each.sample.input == f"{word} {number}"
-        assert each.sample.targets == (number,)
+    for component, sample in draw(mix("all", "all"), [samples(3, "one"), samples(3, "two")]):
+        word = ("one", "two")[component]
+        number = sample.id.partition("/")[2]
+        assert sample.input == f"{word} {number}"
+        assert sample.targets == (number,)
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(), st.randoms())
@@ -175,7 +175,7 @@ def test_the_seed_draws_samples_and_order() -> None:
 
 def test_components_are_spread_over_the_order() -> None:
     drawn = draw(mix(100, "all"), [samples(10_000), samples(100)])
-    early = sum(each.component == 0 for each in drawn[:100])
+    early = sum(component == 0 for component, _ in drawn[:100])
     assert 30 < early < 70  # 50 and 5 standard deviations of 3.5, rounded outward
 
 

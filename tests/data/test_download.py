@@ -16,7 +16,8 @@ from benchbench import Data, Generation, HubData, Protocol, Sample, Task, TaskSp
 from benchbench.data.download import fetch
 from benchbench.data.read import key, read_jsonl
 from benchbench.errors import BenchbenchError, MissingExtra
-from benchbench.plan.samples import Contents, read_contents
+from benchbench.plan.samples import TaskSplit, read_contents
+from benchbench.records.record import PluginOrigin
 from benchbench.registry.registry import Registry
 from tests.toys.hub import COMMIT, OTHER, ToyHub, serve
 
@@ -61,9 +62,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def got(root: Path, revision: str | None = None, **facts: Any) -> dict[Any, Contents]:
+def registry_of(task: type[Words]) -> Registry:
+    origins = {("task", "words"): PluginOrigin(plugin="toys", distribution="toys", version="1")}
+    return Registry(methods={}, models={}, tasks={"words": task}, mixes={}, origins=origins)
+
+
+def got(root: Path, revision: str | None = None, **facts: Any) -> dict[Any, TaskSplit]:
     task = type("ThisWords", (Words,), facts)
-    registry = Registry(methods={}, models={}, tasks={"words": task}, mixes={}, origins={})
+    registry = registry_of(task)
     return fetch(
         task(),
         root,
@@ -85,9 +91,9 @@ def refused(root: Path, revision: str | None = None, **facts: Any) -> str:
 
 def test_a_data_set_is_fetched_whole_with_its_provenance(hub: ToyHub, root: Path) -> None:
     found = got(root)
-    assert found["test"].samples == 20_000
-    registry = Registry(methods={}, models={}, tasks={"words": Words}, mixes={}, origins={})
-    assert read_contents(TaskSpec(name="words"), registry, root) == found
+    assert len(found["test"].samples) == 20_000
+    again = read_contents(TaskSpec(name="words"), registry_of(Words), root)
+    assert again["test"].data == found["test"].data
     assert (root / "words" / "sub" / "words.jsonl").read_bytes() == WORDS
     digest = hashlib.sha256(WORDS).hexdigest()
     assert json.loads((root / "words" / "source.json").read_text()) == {
@@ -100,7 +106,7 @@ def test_a_data_set_is_fetched_whole_with_its_provenance(hub: ToyHub, root: Path
 
 
 def test_another_revision_may_be_asked_for_and_is_recorded(hub: ToyHub, root: Path) -> None:
-    assert got(root, OTHER)["test"].samples == 1
+    assert len(got(root, OTHER)["test"].samples) == 1
     assert json.loads((root / "words" / "source.json").read_text())["revision"] == OTHER
 
 
@@ -270,7 +276,7 @@ def test_tables_become_the_format_that_the_task_reads(
     hub.files["a.parquet"] = '[{"word": "één"}, {"word": "two"}]'.encode()
     hub.files["b.parquet"] = b'[{"word": "three"}]'
     both = {"a.parquet": "sub/words.jsonl", "b.parquet": "sub/words.jsonl"}
-    assert got(root, hub=replace(HUB, files=both))["test"].samples == 3
+    assert len(got(root, hub=replace(HUB, files=both))["test"].samples) == 3
     text = (root / "words" / "sub" / "words.jsonl").read_text(encoding="utf-8")
     assert text == '{"word": "één"}\n{"word": "two"}\n{"word": "three"}\n'
     source = json.loads((root / "words" / "source.json").read_text())
@@ -294,7 +300,7 @@ def test_a_table_is_shared_out_by_a_column(tables: None, hub: ToyHub, root: Path
     rows = [{"word": "a", "part": "words"}, {"word": "b", "part": "x"}, {"word": "c", "part": "x"}]
     hub.files["a.parquet"] = json.dumps(rows).encode()
     shared = replace(HUB, files={"a.parquet": "sub/{part}.jsonl"})
-    assert got(root, hub=shared)["test"].samples == 1
+    assert len(got(root, hub=shared)["test"].samples) == 1
     assert len((root / "words" / "sub" / "x.jsonl").read_text().splitlines()) == 2
 
 
@@ -339,7 +345,7 @@ def test_real_parquet(hub: ToyHub, root: Path, tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"word": ["één", "two"]}), tmp_path / "a.parquet")
     hub.files["a.parquet"] = (tmp_path / "a.parquet").read_bytes()
     table = replace(HUB, files={"a.parquet": "sub/words.jsonl"})
-    assert got(root / "1", hub=table)["test"].samples == 2
+    assert len(got(root / "1", hub=table)["test"].samples) == 2
     hub.files["b.parquet"] = b"PAR1 and no more"
     broken = replace(HUB, files={"b.parquet": "sub/words.jsonl"})
     assert "b.parquet is no parquet file" in refused(root / "2", hub=broken)
