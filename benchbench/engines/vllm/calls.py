@@ -102,33 +102,28 @@ class Vllm:
     def _engine(self) -> Any:
         return self._llm.llm_engine
 
-    def add_adapter(self, name: str, number: int, folder: Path) -> None:
-        """Load an adapter; what vLLM does not like it raises here, and lives on."""
-        self._engine.add_lora(self._lora(name, number, folder))
+    def add_adapter(self, adapter: Any) -> None:
+        """Load what ``adapter_of`` makes; what vLLM does not like it raises here, and lives on."""
+        self._engine.add_lora(adapter)
 
-    def remove_adapter(self, number: int) -> None:
-        self._engine.remove_lora(number)
+    def remove_adapter(self, adapter: Any) -> None:
+        self._engine.remove_lora(adapter.lora_int_id)
 
     def adapters(self) -> set[int]:
         """Return the numbers of the adapters that are loaded."""
         return set(self._engine.list_loras())
 
-    def submit(
-        self,
-        prompt: Any,
-        sampling: Mapping[str, Any],
-        adapter: tuple[str, int, Path] | None,
-    ) -> str:
+    def submit(self, prompt: Any, sampling: Mapping[str, Any], adapter: Any) -> str:
         """Queue a request and return the key it will come back with.
 
-        ``prompt`` is what ``prompt_of`` makes.
+        ``prompt`` is what ``prompt_of`` makes, and ``adapter`` what ``adapter_of`` does, or None.
         """
         from vllm import SamplingParams
 
         (key,) = self._llm.enqueue(
             [prompt],
             SamplingParams(**sampling),
-            lora_request=self._lora(*adapter) if adapter else None,
+            lora_request=adapter,
             use_tqdm=False,
         )
         # enqueue returns "7-823bbbd2" and the output carries "7".
@@ -184,11 +179,12 @@ class Vllm:
         with _quiet():
             cleanup_dist_env_and_memory()
 
-    @staticmethod
-    def _lora(name: str, number: int, folder: Path) -> Any:
-        from vllm.lora.request import LoRARequest
 
-        return LoRARequest(name, number, str(folder))
+def adapter_of(name: str, number: int, folder: Path) -> Any:
+    """Return an adapter as vLLM takes it; it knows adapters by their numbers."""
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(name, number, str(folder))
 
 
 def prompt_of(tokens: Sequence[int], embeddings: Any = None) -> Any:
@@ -210,23 +206,19 @@ def _read(request: Any, sample: Any) -> Output:
     steps = sample.logprobs or []
     return Output(
         tokens=tuple(sample.token_ids),
-        logprobs=tuple(
-            step[token].logprob
-            for step, token in zip(steps, sample.token_ids, strict=False)
-            if token in step
-        ),
+        logprobs=_of_tokens(steps, sample.token_ids),
         candidates={token: entry.logprob for token, entry in steps[0].items()} if steps else {},
-        prompt=tuple(
-            position[token].logprob
-            for position, token in zip(
-                (request.prompt_logprobs or [])[::-1],
-                (request.prompt_token_ids or [])[::-1],
-                strict=False,
-            )
-            if position and token in position
+        prompt=_of_tokens(
+            (request.prompt_logprobs or [])[::-1], (request.prompt_token_ids or [])[::-1]
         )[::-1],
         cached=request.num_cached_tokens or 0,
     )
+
+
+def _of_tokens(positions: Sequence[Any], tokens: Sequence[int]) -> tuple[float, ...]:
+    """Return the log-probability of each token, where its position has one."""
+    pairs = zip(positions, tokens, strict=False)
+    return tuple(found[token].logprob for found, token in pairs if found and token in found)
 
 
 @contextmanager

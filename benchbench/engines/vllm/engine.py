@@ -14,7 +14,7 @@ from typing import Any
 from benchbench import machine
 from benchbench.checkpoints.learned import Prefix, SoftPrompt
 from benchbench.checkpoints.lora import Adapter
-from benchbench.checkpoints.modules import Added, AddedModule
+from benchbench.checkpoints.modules import Added
 from benchbench.checkpoints.routes import read_checkpoint
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import VLLM
@@ -61,8 +61,11 @@ class VllmEngine:
         self._base = settings.model.architecture
         self._decoder = Decoder.of(settings.model)
         self._served: dict[str, Served] = {}
-        self._read = dict(self._readable(checkpoints))
+        self._read: dict[str, Served] = {}
         """What was read to know what the engine needs, until it is loaded."""
+        for checkpoint in checkpoints:
+            with suppress(CheckpointError):  # it needs no room, and is refused when it is loaded
+                self._read[checkpoint.run_id] = self._served_as(checkpoint)
         self._room = Room.of([content for _, content in self._read.values()])
         self._live: Live | None = self._open()
 
@@ -75,20 +78,9 @@ class VllmEngine:
                 found = self._served_as(checkpoint)
             live = self._usable()
             self._room.check(checkpoint.run_id, found.content, len(live.adapters))
-            match found.content:
-                case Adapter():
-                    self._add_adapter(checkpoint)
-                case Prefix():
-                    self._check_attentions(checkpoint, live)
-                case Added(modules):
-                    self._check_places(checkpoint, modules, live)
+            if obstacle := self._put_into(live, found):
+                raise CheckpointUnserved(f"{obstacle}; use --engine transformers.")
             self._served[checkpoint.run_id] = found
-
-    def _readable(self, checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[str, Served]]:
-        """Read what can be served; a bad checkpoint needs no room, and is refused when loaded."""
-        for checkpoint in checkpoints:
-            with suppress(CheckpointError):
-                yield checkpoint.run_id, self._served_as(checkpoint)
 
     def _served_as(self, checkpoint: Checkpoint) -> Served:
         """Read a checkpoint; CheckpointError for one that vLLM cannot serve."""
@@ -230,7 +222,11 @@ class VllmEngine:
                 key = vllm.submit(question.prompt, question.sampling, adapter)
                 waiting[key] = exchange, question
 
-            open_ = {request.id: self._exchange(request) for request in requests}
+            open_: dict[str, Exchange] = {}
+            for request in requests:
+                prompted = partial(self._prompt, request.checkpoint)
+                learned = self._served[request.checkpoint].content.tokens
+                open_[request.id] = Exchange(request, prompted, learned, self._decoder.ends)
             checkpoints = {request.checkpoint for request in requests}
             try:
                 for exchange in open_.values():
@@ -257,11 +253,6 @@ class VllmEngine:
                 vllm.clear()
         return [exchange.request for exchange in open_.values()]
 
-    def _exchange(self, request: Request) -> Exchange:
-        learned = self._served[request.checkpoint].content.tokens
-        prompted = partial(self._prompt, request.checkpoint)
-        return Exchange(request, prompted, learned, self._decoder.ends)
-
     def _prompt(self, run_id: str, tokens: Sequence[int]) -> Any:
         match self._served[run_id].content:
             case SoftPrompt(embeddings):
@@ -270,32 +261,25 @@ class VllmEngine:
                 return prompt_of([0] * prefix.tokens + list(tokens))
         return prompt_of(tokens)
 
-    def _add_adapter(self, checkpoint: Checkpoint) -> None:
-        with self._closing_on_failure() as live:
-            live.become(None)
-        try:
-            live.add_adapter(checkpoint)
-        except Exception as error:  # vLLM lives on
-            raise CheckpointUnserved(
-                f"vLLM refuses the adapter of run {checkpoint.run_id} ({brief(error)}); use "
-                "--engine transformers."
-            ) from error
-
-    def _check_attentions(self, checkpoint: Checkpoint, live: Live) -> None:
-        if live.vllm.attentions() != self._base.cache[0]:
-            raise CheckpointUnserved(
-                f"vLLM's {self._base.name} has not one attention a layer, so the prefix of run "
-                f"{checkpoint.run_id} has no place there; use --engine transformers."
-            )
-
-    def _check_places(
-        self, checkpoint: Checkpoint, modules: Sequence[AddedModule], live: Live
-    ) -> None:
-        if missing := live.vllm.unplaced([module.layer for module in modules]):
-            raise CheckpointUnserved(
-                f"vLLM's {self._base.name} has no layer {missing[0]}, where run "
-                f"{checkpoint.run_id} adds a module; use --engine transformers."
-            )
+    def _put_into(self, live: Live, served: Served) -> str | None:
+        """Give vLLM an adapter, or see that it has places for the rest; say why that cannot be."""
+        run_id, model = served.checkpoint.run_id, f"vLLM's {self._base.name}"
+        match served.content:
+            case Adapter():
+                with self._closing_on_failure():
+                    live.become(None)
+                try:
+                    live.add_adapter(served.checkpoint)
+                except Exception as error:  # vLLM lives on
+                    return f"vLLM refuses the adapter of run {run_id} ({brief(error)})"
+            case Prefix() if live.vllm.attentions() != self._base.cache[0]:
+                return (
+                    f"{model} has not one attention a layer, so the prefix of run {run_id} has no "
+                    "place there"
+                )
+            case Added(modules) if gone := live.vllm.unplaced([each.layer for each in modules]):
+                return f"{model} has no layer {gone[0]}, where run {run_id} adds a module"
+        return None
 
     def _usable(self) -> Live:
         if self._live is None:

@@ -1,19 +1,15 @@
 """What the model in a live vLLM is now: whose weights it has, what hangs on it, which adapters."""
 
-from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchbench.checkpoints.format import Format
 from benchbench.checkpoints.learned import Prefix
 from benchbench.checkpoints.modules import Added
 from benchbench.checkpoints.weights import Weights
-from benchbench.engines.vllm.calls import Vllm
+from benchbench.engines.vllm.calls import Vllm, adapter_of
 from benchbench.records.record import Checkpoint
-
-LoadedAdapter = tuple[str, int, Path]
-"""Name, number and folder."""
 
 IN_THE_MODEL = (Weights, Added, Prefix)
 """What changes the live model itself, so that one checkpoint is served at a time."""
@@ -33,13 +29,9 @@ class Live:
         self.vllm = vllm
         self._model = model
         self._served: Served | None = None
-        self._adapters: dict[str, LoadedAdapter] = {}
+        self.adapters: dict[str, Any] = {}
+        """Run id -> its adapter for vLLM; all are there, whatever else the model is."""
         self._numbers = count(1)
-
-    @property
-    def adapters(self) -> Mapping[str, LoadedAdapter]:
-        """Run id -> its adapter; all are there, whatever else the model is."""
-        return self._adapters
 
     def is_of(self, run_id: str) -> bool:
         return self._served is not None and self._served.checkpoint.run_id == run_id
@@ -61,9 +53,9 @@ class Live:
             self.vllm.put_on(new)
         self._served = served
         self.vllm.forget()  # cached prefixes are the old model's
-        for adapter in self._adapters.values():
-            if adapter[1] not in self.vllm.adapters():  # swapping weights drops them
-                self.vllm.add_adapter(*adapter)
+        for adapter in self.adapters.values():
+            if adapter.lora_int_id not in self.vllm.adapters():  # swapping weights drops them
+                self.vllm.add_adapter(adapter)
 
     def add_adapter(self, checkpoint: Checkpoint) -> None:
         """Give vLLM an adapter under a number and a name that no other content ever had.
@@ -73,10 +65,11 @@ class Live:
         self.remove_adapter(checkpoint.run_id)
         number = next(self._numbers)
         name = f"{checkpoint.run_id}-{checkpoint.sha256}-{number}"
-        self.vllm.add_adapter(name, number, checkpoint.folder)
-        self._adapters[checkpoint.run_id] = (name, number, checkpoint.folder)
+        adapter = adapter_of(name, number, checkpoint.folder)
+        self.vllm.add_adapter(adapter)
+        self.adapters[checkpoint.run_id] = adapter
 
     def remove_adapter(self, run_id: str) -> None:
         """Take a run's adapter away, if it has one."""
-        if old := self._adapters.pop(run_id, None):
-            self.vllm.remove_adapter(old[1])
+        if old := self.adapters.pop(run_id, None):
+            self.vllm.remove_adapter(old)

@@ -62,31 +62,29 @@ class Room:
         """
         match content:
             case Adapter():
-                self._check_adapter(run_id, content, others)
+                if set(content.targets) <= set(self.targets) and others < self.kept:
+                    return
+                what = f"the adapter of run {run_id} adapts {', '.join(content.targets)}"
+                targets = ", ".join(self.targets) or "no layer"
+                room = f"up to {self.kept} adapters of {targets}"
             case SoftPrompt() | Prefix():
                 is_prefix = isinstance(content, Prefix)
                 most = self.prefix_tokens if is_prefix else self.soft_prompt_tokens
-                if content.tokens > most:
-                    raise EngineError(
-                        f"run {run_id} learned {content.tokens} tokens, and this engine was opened "
-                        f"for up to {most} of its kind; open one with all checkpoints."
-                    )
+                if content.tokens <= most:
+                    return
+                what = f"run {run_id} learned {content.tokens} tokens"
+                room = f"up to {most} of its kind"
             case Added():  # a compiled model cannot be given places later
-                for module in content.modules:
-                    if not any(fits(module, place) for place in self.added):
-                        raise EngineError(
-                            f"run {run_id} adds a module of width {module.width} to "
-                            f"{module.layer}, and this engine was opened for no such one; open one "
-                            "with all checkpoints."
-                        )
-
-    def _check_adapter(self, run_id: str, adapter: Adapter, others: int) -> None:
-        if not set(adapter.targets) <= set(self.targets) or others >= self.kept:
-            raise EngineError(
-                f"the adapter of run {run_id} adapts {', '.join(adapter.targets)}, and this engine "
-                f"was opened for up to {self.kept} adapters of "
-                f"{', '.join(self.targets) or 'no layer'}; open one with all checkpoints."
-            )
+                homeless = (m for m in content.modules if not any(fits(m, p) for p in self.added))
+                if (module := next(homeless, None)) is None:
+                    return
+                what = f"run {run_id} adds a module of width {module.width} to {module.layer}"
+                room = "no such one"
+            case _:
+                return
+        raise EngineError(
+            f"{what}, and this engine was opened for {room}; open one with all checkpoints."
+        )
 
 
 def shared(added: Sequence[AddedModule]) -> tuple[AddedModule, ...]:
