@@ -22,7 +22,8 @@ BenchbenchError         the command line prints it without a traceback and exits
 import difflib
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -120,6 +121,15 @@ class MissingExtra(BenchbenchError):
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(f"{need} is not installed; run: pip install 'benchbench-peft[{extra}]'")
+
+
+@contextmanager
+def needs(need: str, extra: str) -> Iterator[None]:
+    """Import what an extra brings; raises MissingExtra where it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(need, extra) from error
 
 
 def described(error: Exception, function: Callable[..., object] | None = None) -> str:

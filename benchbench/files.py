@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,24 @@ def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; OSError where the system refuses."""
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def streams_to(descriptor: int) -> Iterator[None]:
+    """Send both standard streams to a file, below Python: libraries hold on to stream objects."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    try:
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for stream, copy in enumerate(kept, start=1):
+            os.dup2(copy, stream)
+            os.close(copy)
 
 
 def append(path: Path, row: Any) -> None:

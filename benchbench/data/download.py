@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from benchbench.contract.task import HubData, Task
 from benchbench.data.find import by_hand
-from benchbench.errors import BadParameter, DataError, MissingExtra, brief
+from benchbench.errors import BadParameter, DataError, brief, needs
 from benchbench.files import replacing, write
 from benchbench.hub import quiet, unreachable
 
@@ -122,10 +122,8 @@ def _download(hub: HubData, path: str, otherwise: str) -> Path:
     What is there is not fetched again, so that a command that was killed goes on at the next file.
     ``otherwise`` is how to get the data without the hub.
     """
-    try:
+    with needs("huggingface_hub", "data"):
         from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise MissingExtra("huggingface_hub", "data") from error
     try:
         with quiet():
             found = hf_hub_download(
@@ -207,10 +205,8 @@ def read_table(path: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _parquet() -> Any:
-    try:
+    with needs("pyarrow", "data"):
         from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data") from error
     return parquet
 
 

@@ -146,17 +146,14 @@ def read_text(path: Path) -> str:
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
         return text.replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; get the data set again.") from None
+        why = "does not exist; get the data set again"
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path} is not valid gzip ({error}); get the file again.") from error
+        why = f"is not valid gzip ({error}); get the file again"
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}); it must be a readable file."
-        ) from error
+        why = f"cannot be read ({error.strerror}); it must be a readable file"
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 at byte {error.start}; get the file again."
-        ) from error
+        why = f"is not UTF-8 at byte {error.start}; get the file again"
+    raise DataError(f"{path} {why}.")
 
 
 def read_names(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchbench import files
-from benchbench.errors import JudgeError, MissingExtra
+from benchbench.errors import JudgeError, needs
 from benchbench.judge.comparison import Comparison
 from benchbench.judge.endpoint import KEY, REQUEST, EndpointJudge
 
@@ -31,10 +31,8 @@ def published_preferences(
     """Return each comparison's preference for its first answer, by id; None where it has none."""
     os.environ.setdefault(KEY, "none")  # before the import, which reads it
     os.environ["OPENAI_MAX_CONCURRENCY"] = str(judge.concurrency)
-    try:
+    with needs("alpaca-eval", "alpaca-eval"):
         from alpaca_eval import constants, evaluate
-    except ImportError as error:
-        raise MissingExtra("alpaca-eval", "alpaca-eval") from error
     if len({each.instruction for each in comparisons}) < len(comparisons):
         raise JudgeError(
             "two comparisons share an instruction, by which alpaca-eval knows them; leave one out."

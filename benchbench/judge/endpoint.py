@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchbench.errors import BadParameter, JudgeError, MissingExtra
+from benchbench.errors import BadParameter, JudgeError, MissingExtra, needs
 from benchbench.judge.comparison import LABELS, WORDING_SHA256
 from benchbench.judge.judge import Question
 from benchbench.judge.kept import Answer
@@ -126,10 +126,8 @@ class EndpointJudge:
             raise trouble
 
     def _client(self) -> Any:
-        try:
+        with needs("openai", "judge"):
             import openai
-        except ImportError as error:
-            raise MissingExtra("openai", "judge") from error
         return openai.OpenAI(
             api_key=os.environ.get(KEY) or "none",
             base_url=self.base_url,

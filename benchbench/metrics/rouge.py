@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from benchbench.errors import MissingExtra
+from benchbench.errors import needs
 
 
 def rouge_l(answer: str, references: Sequence[str]) -> float:
@@ -33,9 +33,7 @@ class _Tokenizer:
 
 @cache
 def _scorer() -> Any:
-    try:
+    with needs("rouge-score", "metrics"):
         from nltk.stem.porter import PorterStemmer
         from rouge_score.rouge_scorer import RougeScorer
-    except ModuleNotFoundError as error:
-        raise MissingExtra("rouge-score", "metrics") from error
     return RougeScorer(["rougeL"], tokenizer=_Tokenizer(PorterStemmer().stem))

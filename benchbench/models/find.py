@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.model import Model
-from benchbench.errors import MissingExtra, ModelError, brief
+from benchbench.errors import ModelError, brief, needs
 from benchbench.hub import HUB_ID, quiet, unreachable
 from benchbench.models.base import BaseModel
 from benchbench.records.record import hash_files
@@ -161,10 +161,8 @@ def _chat_template(folder: Path, tokenizer: Mapping[str, Any]) -> str | None:
 
 def _fetch(hub_id: str, revision: str | None) -> tuple[Path, str]:
     """Return the folder of a model of the hub, fetched where the cache lacks it, and its commit."""
-    try:
+    with needs("huggingface_hub", "train"):
         from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtra("huggingface_hub", "train") from error
     try:
         with quiet():
             found = snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED))

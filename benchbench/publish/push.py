@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.boards.comparable import neighbours
-from benchbench.errors import BadParameter, BenchbenchError, MissingExtra, StoreError, brief
+from benchbench.errors import BadParameter, BenchbenchError, StoreError, brief, needs
 from benchbench.hub import quiet
 from benchbench.models.files import SERVED
 from benchbench.records.record import RunRecord, TaskResult
@@ -48,10 +48,8 @@ class Target:
     private: bool = False
 
     def __post_init__(self) -> None:
-        try:
+        with needs("huggingface_hub", "train"):
             from huggingface_hub import utils
-        except ImportError as error:
-            raise MissingExtra("huggingface_hub", "train") from error
         hub: Any = utils
         try:
             hub.validate_repo_id(self.repository)

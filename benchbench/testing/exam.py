@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from benchbench.contract.method import Method
 from benchbench.engines.choice import engine_names, find_engine
 from benchbench.errors import MissingExtra, PluginError
+from benchbench.files import streams_to
 from benchbench.registry.registry import Registry
 from benchbench.specs import MethodSpec
 from benchbench.testing import artefact, behaviour, definition
@@ -116,9 +117,8 @@ def check_method(
     started = time.perf_counter()
     engines = _engines(engine)
     registry, extra, spec = _find(method, tuple(plugins), tuple(no_plugins))
-    origin = registry.origins["method", spec.name]
-    if spec.params:
-        registry.method(spec)  # a wrong parameter is the caller's mistake and not the method's
+    if spec.params or spec.name not in registry.methods:
+        registry.method(spec)  # what is wrong here is the caller's mistake and not the method's
     with tempfile.TemporaryDirectory(prefix="benchbench-") as folder, _alone():
         trial = Trial(
             registry=registry,
@@ -129,12 +129,12 @@ def check_method(
         )
         made: dict[str, Check] = {}
         for step in CHECKS:
-            made[step.name] = _make(step, trial, _obstacle(step, trial, engines, made))
+            made[step.name] = _make(step, trial, engines, made)
         cost, made_of = trial.outcome
     given = ",".join(f"{key}={value}" for key, value in spec.params.items())
     return Exam(
         method=f"{spec.name}:{given}" if given else spec.name,
-        plugin=origin.plugin,
+        plugin=registry.origins["method", spec.name].plugin,
         checks=tuple(made.values()),
         route=made_of.route if made_of else None,
         trainable_parameters=cost.trainable_parameters if cost else None,
@@ -159,10 +159,7 @@ def _find(
     """Return a registry that knows the method, the modules loaded for it, and its spec."""
     registry = Registry.load(no_plugins, plugins)
     if isinstance(method, str):
-        spec = MethodSpec.parse(method)
-        if spec.name not in registry.methods:
-            registry.method(spec)  # raises UnknownName
-        return registry, plugins, spec
+        return registry, plugins, MethodSpec.parse(method)
     if method not in registry.methods.values():
         plugins = (*plugins, method.__module__)
         registry = Registry.load(no_plugins, plugins)
@@ -175,27 +172,24 @@ def _find(
     return registry, plugins, MethodSpec(name=method.name)
 
 
-def _obstacle(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, Check]) -> str:
-    """Return why a check is not tried, or nothing."""
+def _refuse(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, Check]) -> None:
+    """Raise NotTried where something stands in the way of a check."""
     role = trial.registry.methods[trial.asked.name].role
     if role == "base" and step.name not in UNTRAINED:
-        return "role is 'base': nothing is trained"
+        raise NotTried("role is 'base': nothing is trained")
     wanted = {step.name, *step.needs} & set(SERVING)
     if absent := sorted(wanted - set(engines)):
-        return f"{absent[0]} was not asked for, or is not installed"
-    for name in step.needs:
-        if made[name].status != "passed":
-            return f"needs {name!r}: {made[name].status}"
-    if step.name == ENCODER_DECODER:  # which would only repeat what is wrong
-        failed = (check.name for check in made.values() if check.status == "failed")
-        return next((f"needs {name!r}: failed" for name in failed), "")
-    return ""
+        raise NotTried(f"{absent[0]} was not asked for, or is not installed")
+    for check in made.values():
+        # On an encoder-decoder model a check would only repeat what is wrong.
+        repeated = step.name == ENCODER_DECODER and check.status == "failed"
+        if repeated or (check.name in step.needs and check.status != "passed"):
+            raise NotTried(f"needs {check.name!r}: {check.status}")
 
 
-def _make(step: Step, trial: Trial, obstacle: str) -> Check:
-    if obstacle:
-        return Check(name=step.name, status="not tried", tried="", problem=obstacle)
+def _make(step: Step, trial: Trial, engines: Sequence[str], made: dict[str, Check]) -> Check:
     try:
+        _refuse(step, trial, engines, made)
         found = step.make(trial)
     except NotTried as reason:
         return Check(name=step.name, status="not tried", tried="", problem=str(reason))
@@ -214,7 +208,12 @@ def _alone() -> Iterator[None]:
     """Keep what methods and libraries print off the streams, and their threads off one another."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # PEFT asks for the base model when it saves
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _silence(), warnings.catch_warnings():
+    with (
+        Path(os.devnull).open("wb") as nowhere,
+        streams_to(nowhere.fileno()),
+        redirect_stdout(sys.stderr),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         import torch
 
@@ -227,22 +226,3 @@ def _alone() -> Iterator[None]:
         finally:
             gc.unfreeze()
             torch.set_num_threads(threads)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Send both streams nowhere, below Python: libraries hold on to the stream objects."""
-    sys.stdout.flush()
-    kept = os.dup(1), os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for descriptor in (1, 2):
-            os.dup2(nowhere, descriptor)
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.stderr.flush()
-        for descriptor, copy in enumerate(kept, start=1):
-            os.dup2(copy, descriptor)
-            os.close(copy)
-        os.close(nowhere)

@@ -1,5 +1,6 @@
 """An artefact served by an engine: is it what was trained?"""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from benchbench.checkpoints.parity import MOST_TOKENS, Reference, check
@@ -41,8 +42,7 @@ def serve(name: str, job: TrainJob, outcome: RunRecord) -> Served:
     settings = EngineSettings(
         model=model, precision="float32", max_tokens=MOST_TOKENS + GREEDY.max_tokens
     )
-    engine = open_engine(name, settings, [checkpoint])
-    try:
+    with closing(open_engine(name, settings, [checkpoint])) as engine:
         try:
             engine.load([checkpoint])
         except CheckpointUnserved as error:
@@ -59,6 +59,4 @@ def serve(name: str, job: TrainJob, outcome: RunRecord) -> Served:
             for n, prompt in enumerate(reference.prompts[:PROMPTS])
         ]
         answers = {answer.id: answer.tokens for answer in engine.complete(requests)}
-    finally:
-        engine.close()
     return Served(parity=parity, answers=answers)

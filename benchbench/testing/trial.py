@@ -70,24 +70,16 @@ class Trial:
     """What each engine served, by the engine's name."""
 
     def __post_init__(self) -> None:
+        self.base = self.folder / "base"
         self.write_base(self.base)
         write_examples(self.folder / "examples.safetensors", material.examples())
         self.digest = self.hash_base()
         self.tolerance = parity.TOLERANCE["float32"]
 
-    @property
-    def base(self) -> Path:
-        """Folder of the base model."""
-        return self.folder / "base"
-
     def on_encoder_decoder(self) -> "Trial":
         """Return the trial of the same method on a small T5."""
         folder, write = self.folder / "encoder-decoder", material.write_encoder_decoder
         return replace(self, folder=folder, write_base=write, answered={})
-
-    @property
-    def model_spec(self) -> ModelSpec:
-        return ModelSpec(name=material.NAME, revision=f"sha256:{self.digest}", tokenizer="0")
 
     @cached_property
     def spec(self) -> MethodSpec:
@@ -109,10 +101,10 @@ class Trial:
             epochs=STEPS,
             batch_size=len(material.examples()),
         )
+        model = ModelSpec(name=material.NAME, revision=f"sha256:{self.digest}", tokenizer="0")
+        spec = RunSpec(model=model, method=self.spec, train=train, precision="float32", seed=SEED)
         return TrainJob(
-            spec=RunSpec(
-                model=self.model_spec, method=self.spec, train=train, precision="float32", seed=SEED
-            ),
+            spec=spec,
             role=self.registry.methods[self.spec.name].role,
             origin=self.registry.origins["method", self.spec.name],
             model=self.base,

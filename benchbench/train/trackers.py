@@ -12,7 +12,7 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import BadParameter, MissingExtra
+from benchbench.errors import BadParameter, needs
 
 FAILED = "trackers.failed"
 """File of a run's work folder with a line for each tracker that failed."""
@@ -28,10 +28,8 @@ def check(names: Sequence[str]) -> None:
     """Refuse a tracker that Trainer does not know, or that is not installed."""
     if not names:
         return
-    try:
+    with needs("transformers", "train"):
         from transformers.integrations import integration_utils
-    except ImportError as error:
-        raise MissingExtra("transformers", "train") from error
     integrations: Any = integration_utils
     known = sorted(set(integrations.INTEGRATION_TO_CALLBACK) - set(APART))
     usable = integrations.get_available_reporting_integrations()

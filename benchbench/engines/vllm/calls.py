@@ -6,7 +6,6 @@ it are called legacy by vLLM and have no successor yet.
 
 import gc
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from benchbench.checkpoints.learned import Prefix
 from benchbench.checkpoints.modules import Added, AddedModule
 from benchbench.engines.vllm.places import ADDITIONAL
+from benchbench.files import streams_to
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM allows as max_lora_rank; an adapter of any rank up to it is right."""
@@ -227,24 +227,13 @@ def _quiet() -> Iterator[None]:
 
     Standard output carries ``--json``, so nothing of vLLM's may ever land there.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as log:
         try:
-            for descriptor in (1, 2):
-                os.dup2(log.fileno(), descriptor)
-            with warnings.catch_warnings():
+            with streams_to(log.fileno()), warnings.catch_warnings():
                 # vLLM's imports warn of what other libraries will change.
                 warnings.simplefilter("ignore")
                 yield
         except BaseException:  # told and raised on, an interrupt too
             log.seek(0)
-            os.write(kept[1], log.read())
+            os.write(2, log.read())
             raise
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, copy in enumerate(kept, start=1):
-                os.dup2(copy, descriptor)
-                os.close(copy)
