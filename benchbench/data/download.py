@@ -61,9 +61,8 @@ def fetch(
             found = read(part)
             _write_source(hub, originals, new)
         except DataError as error:
-            reason = (
-                str(error).replace(f"{new}{os.sep}", "").replace(str(new), "it").removesuffix(".")
-            )
+            reason = str(error).removesuffix(".").replace(f"{new}{os.sep}", "")
+            reason = reason.replace(str(new), "it")
             raise DataError(
                 f"what {hub.repository} holds at {hub.revision} is not what task {task.name!r} "
                 f"reads, and nothing of it is kept: {reason}."

@@ -3,8 +3,8 @@
 import hashlib
 import shlex
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from benchbench.contract.task import Data, Sample, Task
 from benchbench.errors import DataError
@@ -56,15 +56,10 @@ def by_hand(task: Task | type[Task], root: Path | None = None) -> str:
 
 def digest_samples(samples: Iterable[Sample]) -> str:
     """Return the SHA-256 (64 hex digits) over all that samples hold, in order."""
+    held = attrgetter("id", "input", "targets", "groups", "context")
     digest = hashlib.sha256()
     for sample in samples:
-        content: list[Any] = [
-            sample.id,
-            sample.input,
-            sample.targets,
-            sample.groups,
-            sample.context,
-        ]
-        content += [sample.choices] if sample.choices else []
+        # Choices came later: the digest of a sample without them stays.
+        content = (*held(sample), sample.choices) if sample.choices else held(sample)
         digest.update(f"{canonical(content)}\n".encode())
     return digest.hexdigest()

@@ -130,14 +130,16 @@ def check_method(
         made: dict[str, Check] = {}
         for step in CHECKS:
             made[step.name] = _make(step, trial, engines, made)
-        cost, made_of = trial.outcome
+        outcome = trial.outcome
     given = ",".join(f"{key}={value}" for key, value in spec.params.items())
     return Exam(
         method=f"{spec.name}:{given}" if given else spec.name,
         plugin=registry.origins["method", spec.name].plugin,
         checks=tuple(made.values()),
-        route=made_of.route if made_of else None,
-        trainable_parameters=cost.trainable_parameters if cost else None,
+        route=outcome.artefact.route if outcome and outcome.artefact else None,
+        trainable_parameters=outcome.cost.trainable_parameters
+        if outcome and outcome.cost
+        else None,
         seconds=round(time.perf_counter() - started, 1),
     )
 

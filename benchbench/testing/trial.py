@@ -13,7 +13,7 @@ from typing import Any
 from benchbench import machine
 from benchbench.checkpoints import parity
 from benchbench.contract.method import Method
-from benchbench.records.record import Artefact, Cost, RunRecord, hash_files
+from benchbench.records.record import RunRecord, hash_files
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, MethodSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec
 from benchbench.testing import material
@@ -143,10 +143,9 @@ class Trial:
         return Run(job=job, outcome=outcome, phase=phases[-1], losses=losses)
 
     @property
-    def outcome(self) -> tuple[Cost | None, Artefact | None]:
-        """Return what came of ``run``, if some check asked for it."""
-        ended = self.run.outcome if "run" in self.__dict__ else None
-        return (ended.cost, ended.artefact) if ended else (None, None)
+    def outcome(self) -> RunRecord | None:
+        """What came of ``run``, if some check asked for it."""
+        return self.run.outcome if "run" in self.__dict__ else None
 
     @cached_property
     def trained(self) -> Trained:

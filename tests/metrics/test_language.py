@@ -97,6 +97,6 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     function = getattr(language, cached)
     function.cache_clear()
-    with pytest.raises(MissingExtra, match=rf"{need} is not installed; .*benchbench\[ifeval\]"):
+    with pytest.raises(MissingExtra, match=rf"{need} is not installed; .*-peft\[ifeval\]"):
         call()
     function.cache_clear()

@@ -89,5 +89,5 @@ def test_exact_match(answer: str, references: list[str], score: float) -> None:
 def test_rouge_l_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rouge_score.rouge_scorer", None)
     rouge._scorer.cache_clear()
-    with pytest.raises(MissingExtra, match=r"rouge-score .*'benchbench\[metrics\]'"):
+    with pytest.raises(MissingExtra, match=r"rouge-score .*'benchbench-peft\[metrics\]'"):
         rouge_l("a", ["a"])
