@@ -12,7 +12,7 @@ CORE = ROOT / "benchbench"
 MODULES = sorted(path for path in CORE.rglob("*.py") if "__pycache__" not in path.parts)
 
 MOST_FLAT, MOST_FOLDERS, MOST_FILES = 8, 20, 20
-MOST_LINES, MOST_FUNCTION, MOST_CODE = 350, 60, 12_000
+MOST_LINES, MOST_FUNCTION, MOST_CODE = 350, 60, 12_250
 
 TESTED_ELSEWHERE = {
     "__init__": "test_public.py",
