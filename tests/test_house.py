@@ -44,7 +44,6 @@ TESTED_ELSEWHERE = {
     "engines.transformers.__init__": "engines/test_choice.py",
     "engines.transformers.rows": "engines/transformers/test_generation.py",
     "engines.vllm.__init__": "engines/test_choice.py",
-    "engines.vllm.calls": "engines/vllm/test_openings.py",
     "engines.vllm.exchange": "engines/vllm/test_engine.py",
     "engines.vllm.live": "engines/vllm/test_engine.py",
     "engines.vllm.places": "engines/vllm/test_openings.py",

@@ -203,15 +203,17 @@ def prompt_of(tokens: Sequence[int], embeddings: Any = None) -> Any:
 
 
 def _read(request: Any, sample: Any) -> Output:
-    steps = sample.logprobs or []
+    steps, cached = sample.logprobs or [], request.num_cached_tokens or 0
+    tokens = list(request.prompt_token_ids or [])
+    # Of what was cached vLLM computes no log-probabilities and hands on whatever the memory held,
+    # now and then a NaN (0.32). From the end, as not every vLLM lists that part.
+    computed = (request.prompt_logprobs or [])[::-1][: max(0, len(tokens) - 1 - cached)]
     return Output(
         tokens=tuple(sample.token_ids),
         logprobs=_of_tokens(steps, sample.token_ids),
         candidates={token: entry.logprob for token, entry in steps[0].items()} if steps else {},
-        prompt=_of_tokens(
-            (request.prompt_logprobs or [])[::-1], (request.prompt_token_ids or [])[::-1]
-        )[::-1],
-        cached=request.num_cached_tokens or 0,
+        prompt=_of_tokens(computed, tokens[::-1])[::-1],
+        cached=cached,
     )
 
 
