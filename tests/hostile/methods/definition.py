@@ -1,8 +1,9 @@
 """Methods whose class or fields are wrong."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from benchbench import Method, hookimpl
+from benchbench import Method, Training, Unsuited, hookimpl
 from tests.hostile.methods import Honest, methods_of
 
 
@@ -46,6 +47,16 @@ class Undocumented(Honest):
 @dataclass(frozen=True, kw_only=True)
 class Silent(Honest):
     name = "silent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosy(Honest):
+    """Takes no small model."""
+
+    name = "choosy"
+
+    def adapt(self, model: Any, training: Training) -> Any:
+        raise Unsuited("the model is too small")
 
 
 @hookimpl
