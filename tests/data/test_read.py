@@ -60,12 +60,12 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_gzip_is_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("\ufeffключ\r\n猫\rx".encode()))
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("\ufeffключ\r\n猫\rx".encode(), mtime=0))
     assert read_text(tmp_path / "a.txt.gz") == "ключ\n猫\nx"
 
 
 def test_a_file_that_is_not_there_may_lie_there_as_gzip(tmp_path: Path) -> None:
-    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'["zipped"]'))
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'["zipped"]', mtime=0))
     assert read_json(tmp_path / "a.json") == ["zipped"]
     (tmp_path / "a.json").write_text('["plain"]', encoding="utf-8")
     assert read_json(tmp_path / "a.json") == ["plain"]
@@ -73,7 +73,11 @@ def test_a_file_that_is_not_there_may_lie_there_as_gzip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"no gzip", gzip.compress(b"text" * 100)[:-9], gzip.compress(b"x")[:10] + b"\xff" * 20],
+    [
+        b"no gzip",
+        gzip.compress(b"text" * 100, mtime=0)[:-9],
+        gzip.compress(b"x", mtime=0)[:10] + b"\xff" * 20,
+    ],
 )
 def test_broken_gzip_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.json.gz"
@@ -224,7 +228,9 @@ def write(folder: Path, name: str, *records: Any) -> Path:
     path = folder / name
     lines = [json.dumps(record) for record in records]
     text = "\n".join(lines) if "jsonl" in name else f"[{','.join(lines)}]"
-    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    path.write_bytes(
+        gzip.compress(text.encode(), mtime=0) if name.endswith("gz") else text.encode()
+    )
     return path
 
 
