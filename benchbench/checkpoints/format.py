@@ -1,5 +1,6 @@
 """What a checkpoint is to an engine, whatever its route."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from benchbench.models.base import BaseModel
 from benchbench.models.logprobs import Inputs
 
 
-class Format:
+class Format(ABC):
     """What a checkpoint of one route holds; an instance has been read, and checked.
 
     A class is a route's in ``routes.FORMATS``. Engines are given what was read, so that no file is
@@ -15,9 +16,9 @@ class Format:
     """
 
     @classmethod
+    @abstractmethod
     def read(cls, folder: Path, base: BaseModel) -> "Format":
         """Read a folder; CheckpointError unless it is whole, finite, and of the base model."""
-        raise NotImplementedError
 
     @property
     def tokens(self) -> int:
