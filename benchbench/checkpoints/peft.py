@@ -8,7 +8,7 @@ from typing import Any
 from benchbench.checkpoints.format import Format
 from benchbench.errors import CheckpointError, brief
 from benchbench.models.base import BaseModel
-from benchbench.models.files import finite_tensors, refuse_others
+from benchbench.models.files import refuse_others, shapes_of
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -27,7 +27,7 @@ class PeftAdapter(Format):
             raise CheckpointError(
                 f"{str(folder / CONFIG)!r} does not say its peft_type; save the adapter again."
             )
-        if not list(finite_tensors(folder / WEIGHTS)):
+        if not shapes_of(folder / WEIGHTS):
             raise CheckpointError(f"{str(folder)!r} holds no weights; save the adapter again.")
         return cls(folder)
 

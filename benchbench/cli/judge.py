@@ -31,14 +31,15 @@ def check(
     """
     from benchbench.cli.progress import reporter
     from benchbench.judge.agreement import ENOUGH, check, pairs
+    from benchbench.judge.opening import opened
 
     registry, number = options.load_registry(no_plugin, plugin), len(pairs())
     with (
-        options.judge_request(judge, judge_set).open(registry.models, engine) as opened,
-        reporter().bar(f"asking {opened.spec.model}", number) as update,
+        opened(options.judge_request(judge, judge_set).find(registry.models), engine) as asked,
+        reporter().bar(f"asking {asked.spec.model}", number) as update,
     ):
-        found = check(opened, lambda done: update(done, number, ""))
-        spec = opened.spec
+        found = check(asked, lambda done: update(done, number, ""))
+        spec = asked.spec
     if as_json:
         facts = asdict(found) | {"rate": found.rate._asdict(), "enough": found.enough}
         typer.echo(json.dumps({"judge": asdict(spec), **facts}, indent=1))

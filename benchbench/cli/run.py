@@ -99,7 +99,8 @@ def run(
     else:
         from benchbench.boards.board import read_board
 
-        grid, engine = read_board(board).grid, read_board(board).engine
+        found = read_board(board)
+        grid, engine = found.grid, found.engine
     request = RunRequest(
         grid=grid,
         store=Store(out),

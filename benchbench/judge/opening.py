@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,7 +18,7 @@ from benchbench.judge.endpoint import EndpointJudge
 from benchbench.judge.judge import Judge
 from benchbench.judge.own import EngineJudge
 from benchbench.machine import precision
-from benchbench.models.find import find_model
+from benchbench.models.find import FoundModel, find_model
 from benchbench.models.prompt import Renderer
 from benchbench.records.record import Checkpoint
 from benchbench.specs import typed
@@ -36,41 +36,50 @@ class JudgeRequest:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of an endpoint, as text; fields that it does not know go into each request, read as JSON."""
 
-    def check(self, tasks: Sequence[Task], models: Mapping[str, Model]) -> None:
-        """Raise what is wrong with a judge before hours are spent on what it is to judge."""
-        if not any(task.judged for task in tasks):
-            raise BadParameter(
-                f"--judge {self.name} is given, and none of the tasks is judged; add one, such as "
-                "alpaca-eval, or leave the judge out."
-            )
-        if (judge := _endpoint(self)) is not None:
-            judge.check()
-        else:
-            find_model(self.name, models)
+    def find(self, models: Mapping[str, Model]) -> Judge | FoundModel:
+        """Return an endpoint, or a model of our own that is to be served.
 
-    @contextmanager
-    def open(self, models: Mapping[str, Model], engine: str) -> Iterator[Judge]:
-        """Open the judge; raises BadParameter, or what finding a model or its engine raise."""
-        if (judge := _endpoint(self)) is not None:
-            yield judge
-            return
-        found = find_model(self.name, models)
-        kind, _ = choose_engine(engine, found)
-        renderer = Renderer.of(found)
-        checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
-        settings = EngineSettings(model=found, precision=precision(), max_tokens=renderer.context)
-        server = open_engine(kind, settings, [checkpoint])
-        try:
-            server.load([checkpoint])
-            yield EngineJudge(
-                engine=server,
-                checkpoint=checkpoint.run_id,
-                model=found.spec,
-                render=renderer.ranking,
-                longest=renderer.context,
-            )
-        finally:
-            server.close()
+        Raises what is wrong with it, before hours are spent on what it is to judge.
+        """
+        if (judge := _endpoint(self)) is None:
+            return find_model(self.name, models)
+        judge.check()
+        return judge
+
+
+def find_judge(
+    request: JudgeRequest | None, tasks: Sequence[Task], models: Mapping[str, Model]
+) -> Judge | FoundModel | None:
+    """Return who shall judge the outputs of tasks; None where nobody was named."""
+    if request is None:
+        return None
+    if not any(task.judged for task in tasks):
+        raise BadParameter(
+            f"--judge {request.name} is given, and none of the tasks is judged; add one, such as "
+            "alpaca-eval, or leave the judge out."
+        )
+    return request.find(models)
+
+
+@contextmanager
+def opened(found: Judge | FoundModel, engine: str) -> Iterator[Judge]:
+    """Yield a judge that answers; raises what opening an engine for a model of our own raises."""
+    if not isinstance(found, FoundModel):
+        yield found
+        return
+    kind, _ = choose_engine(engine, found)
+    renderer = Renderer.of(found)
+    checkpoint = Checkpoint(run_id="judge", route="base", sha256="", folder=found.folder)
+    settings = EngineSettings(model=found, precision=precision(), max_tokens=renderer.context)
+    with closing(open_engine(kind, settings, [checkpoint])) as server:
+        server.load([checkpoint])
+        yield EngineJudge(
+            engine=server,
+            checkpoint=checkpoint.run_id,
+            model=found.spec,
+            render=renderer.ranking,
+            longest=renderer.context,
+        )
 
 
 def endpoint_of(request: JudgeRequest) -> EndpointJudge:

@@ -12,8 +12,11 @@ from benchbench.boards.comparable import references
 from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.errors import StoreError, TrainingStopped
 from benchbench.evaluate.jobs import Refused, Wanted, jobs_of, result_spec
+from benchbench.judge.judge import Judge
+from benchbench.judge.opening import find_judge, opened
 from benchbench.judge.results import Unjudged, judge_all
 from benchbench.machine import precision
+from benchbench.models.find import FoundModel
 from benchbench.plan.plan import Plan, make_plan
 from benchbench.records.record import Checkpoint, EngineSpec, RunRecord, TaskResult
 from benchbench.records.store import Snapshot, Store, set_aside
@@ -31,8 +34,8 @@ def run(request: RunRequest, registry: Registry, executor: Executor, reporter: R
     plan = make_plan(request.grid, registry, request.data_root, precision())
     engine, reason = choose_engine(request.engine, plan.model)
     spec = engine_spec(engine, precision())
-    if request.judge is not None:
-        request.judge.check([split.task for split in plan.tests], registry.models)
+    tasks = [split.task for split in plan.tests]
+    judge = find_judge(request.judge, tasks, registry.models)
     check_devices(request.devices, plan)
     _announce(plan, spec, reason, reporter)
     store = request.store
@@ -48,7 +51,7 @@ def run(request: RunRequest, registry: Registry, executor: Executor, reporter: R
         known, refused = _evaluate_missing(plan, wanted, known, store, executor, reporter)
         found = (known.result(record.run_id, key) for record, _, key in wanted)
         results = tuple(result for result in found if result is not None)
-        judged, unjudged = _judge(plan, results, known, request, registry, reporter)
+        judged, unjudged = _judge(plan, results, known, judge, request, reporter)
     results = (*results, *judged)
     return Report(
         plan=plan,
@@ -177,8 +180,8 @@ def _judge(
     plan: Plan,
     results: Sequence[TaskResult],
     known: Snapshot,
+    judge: Judge | FoundModel | None,
     request: RunRequest,
-    registry: Registry,
     reporter: Reporter,
 ) -> tuple[tuple[TaskResult, ...], Unjudged]:
     """Have the outputs of judged tasks judged, where somebody was named who does."""
@@ -186,7 +189,7 @@ def _judge(
     outputs = [result for result in results if not result.is_scored and result.publishable]
     if not splits or not outputs:
         return (), {}
-    if request.judge is None:
+    if judge is None:
         reporter.say(
             f"{', '.join(split.spec.label for split in splits)}: outputs are not judged; name a "
             "judge with --judge NAME@URL or --judge MODEL, and the same command goes on"
@@ -194,8 +197,8 @@ def _judge(
         return (), {}
     rivals = [r for r in outputs if known.runs[r.run_id].role == "reference"]
     rivals += [r for _, r in references(results, known) if r.publishable]
-    with request.judge.open(registry.models, request.engine) as judge:
-        return judge_all(splits, outputs, rivals, judge, known, request.store, reporter)
+    with opened(judge, request.engine) as answering:
+        return judge_all(splits, outputs, rivals, answering, known, request.store, reporter)
 
 
 def _announce(plan: Plan, engine: EngineSpec, reason: str, reporter: Reporter) -> None:

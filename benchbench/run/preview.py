@@ -7,6 +7,7 @@ from typing import Any
 from benchbench.contract.task import Generation
 from benchbench.engines.choice import choose_engine, engine_spec
 from benchbench.evaluate.jobs import render, result_spec
+from benchbench.judge.opening import find_judge
 from benchbench.machine import precision
 from benchbench.models.prompt import Prompt, Renderer
 from benchbench.plan.plan import PlannedRun, make_plan
@@ -25,9 +26,7 @@ IN_STORE = "in store"
 def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
     """Return a row for each run and task of a request."""
     plan = make_plan(request.grid, registry, request.data_root, precision())
-    judged = request.judge is not None
-    if request.judge is not None:
-        request.judge.check([split.task for split in plan.tests], registry.models)
+    judge = find_judge(request.judge, [split.task for split in plan.tests], registry.models)
     name, _ = choose_engine(request.engine, plan.model)
     engine = engine_spec(name, precision())
     renderer = Renderer.of(plan.model)
@@ -49,7 +48,7 @@ def preview(request: RunRequest, registry: Registry) -> list[dict[str, Any]]:
             "used_memory_bytes": used.get(run.id),
             **_tokens(split.protocol.generation, prompts[canonical(split.spec)]),
             # In both orders; answers that look the same, or that it knows, are not asked about.
-            "most_judge_requests": 2 * len(split.samples) if judged and split.task.judged else 0,
+            "most_judge_requests": 2 * len(split.samples) if judge and split.task.judged else 0,
         }
         for run in plan.runs
         for split in plan.tests
