@@ -8,7 +8,7 @@ from benchbench.contract.method import Method, Training
 from benchbench.contract.mix import Mix, read_mix
 from benchbench.contract.model import Model
 from benchbench.contract.task import Data, Generation, HubData, Message, Protocol, Sample, Task
-from benchbench.errors import Unsuited
+from benchbench.errors import Unsuited, needs
 from benchbench.models.layers import linear_layers, projected_groups
 from benchbench.models.peft import PeftMethod, peft_model
 from benchbench.specs import MethodSpec, ModelSpec, Route, RunSpec, TaskSpec, TrainSpec
@@ -37,6 +37,7 @@ __all__ = [
     "Unsuited",
     "hookimpl",
     "linear_layers",
+    "needs",
     "peft_model",
     "projected_groups",
     "read_mix",

@@ -10,7 +10,7 @@ NAMES = {
     "benchbench": (
         "Data Generation HubData Message Method MethodSpec Mix Model ModelSpec PeftMethod Protocol "
         "Route RunSpec Sample Task TaskSpec TrainSpec Training Unsuited hookimpl linear_layers "
-        "peft_model projected_groups read_mix"
+        "needs peft_model projected_groups read_mix"
     ),
     "benchbench.data": (
         "DataError check_limit chosen filled items key present read_csv read_json read_jsonl "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Literal, get_type_hints
 
-from benchbench.metrics.language import is_language, sentences, words
+from benchbench_tasks.ifeval.language import is_language, sentences, words
 
 Relation = Literal["less than", "at least"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from benchbench.errors import needs
+from benchbench import needs
 
 READ = 50_000
 

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from benchbench.errors import MissingExtra
-from benchbench.metrics import language
-from benchbench.metrics.language import READ, is_language, sentences, words
+from benchbench_tasks.ifeval import language
+from benchbench_tasks.ifeval.language import READ, is_language, sentences, words
 
 
 @pytest.mark.parametrize(
