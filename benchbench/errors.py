@@ -132,6 +132,15 @@ def needs(need: str, extra: str) -> Iterator[None]:
         raise MissingExtra(need, extra) from error
 
 
+@contextmanager
+def reading(what: str, wrong: type[BenchbenchError], advice: str) -> Iterator[None]:
+    """Read what anybody may have written; raises ``wrong`` in a sentence where it is broken."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise wrong(f"{what} cannot be read ({brief(error)}); {advice}.") from error
+
+
 def described(error: Exception, function: Callable[..., object] | None = None) -> str:
     """Return what a stranger's code raised in one line: its kind, its text, and file and line.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.checkpoints.format import Format
-from benchbench.errors import CheckpointError, brief
+from benchbench.errors import CheckpointError, reading
 from benchbench.models.architecture import Architecture
 from benchbench.models.base import BaseModel
 from benchbench.models.files import finite_tensors, refuse_others, write_tensors
@@ -76,13 +76,9 @@ class Added(Format):
     @classmethod
     def read(cls, folder: Path, base: BaseModel) -> "Added":
         refuse_others(folder)
-        try:
+        what = f"{CONFIG} in {str(folder)!r}"
+        with reading(what, CheckpointError, "run again to train it"):
             modules = _read_description(folder)
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"the added modules in {str(folder)!r} cannot be read ({brief(error)}); run again "
-                "to train them."
-            ) from error
         weights = dict(finite_tensors(folder / WEIGHTS))
         wanted = {f"{m.layer}.{name}": shape for m in modules for name, shape in m.shapes.items()}
         twice = len(modules) != len({module.layer for module in modules})

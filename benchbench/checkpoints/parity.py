@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import files
-from benchbench.errors import StoreError
+from benchbench.errors import StoreError, reading
 from benchbench.records.record import Parity
 from benchbench.specs import Precision
 
@@ -52,13 +52,9 @@ class Reference:
 
     @classmethod
     def read(cls, path: Path) -> "Reference":
-        try:
+        what = f"{path.name} of run {path.parent.name}"
+        with reading(what, StoreError, "delete that run's folder and run again"):
             return cls(**json.loads(path.read_text()))
-        except (OSError, TypeError, ValueError) as error:
-            raise StoreError(
-                f"{path.name} of run {path.parent.name} cannot be read ({error}); delete that "
-                "run's folder and run again."
-            ) from error
 
 
 def tokenize(tokenizer: Any) -> list[list[int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.checkpoints.format import Format
-from benchbench.errors import CheckpointError, brief
+from benchbench.errors import CheckpointError, reading
 from benchbench.models.base import BaseModel
 from benchbench.models.files import refuse_others, shapes_of
 
@@ -41,12 +41,8 @@ class PeftAdapter(Format):
 def read_config(folder: Path) -> dict[str, Any]:
     """Return an adapter's configuration; of what is no JSON object, an empty one."""
     path = folder / CONFIG
-    try:
+    with reading(repr(str(path)), CheckpointError, "save the adapter again"):
         config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{str(path)!r} cannot be read ({brief(error)}); save the adapter again."
-        ) from error
     return config if isinstance(config, dict) else {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbench.contract.task import Generation
 from benchbench.engines.engine import Completion
-from benchbench.errors import ModelError
+from benchbench.errors import ModelError, reading
 from benchbench.models.base import BaseModel
 
 
@@ -64,10 +64,6 @@ def _more_ends(folder: Path) -> list[Any]:
     path = folder / "generation_config.json"
     if not path.exists():
         return []
-    try:
+    with reading(repr(str(path)), ModelError, "mend or delete that file"):
         found = json.loads(path.read_text()).get("eos_token_id")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"{str(path)!r} cannot be read ({error}); mend or delete that file."
-        ) from error
     return found if isinstance(found, list) else [found]

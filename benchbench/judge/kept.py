@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchbench import files
-from benchbench.errors import StoreError
+from benchbench.errors import StoreError, reading
 
 
 class Answer(NamedTuple):
@@ -54,13 +54,8 @@ class Kept:
 
 
 def _read(path: Path) -> dict[str, Answer]:
-    try:
+    with reading(repr(str(path)), StoreError, "move it away, and the judge is asked again"):
         answers = [_answer(row) for row in files.read_lines(path)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{str(path)!r} cannot be read ({type(error).__name__}: {error}); move it away, and "
-            "the judge is asked again."
-        ) from error
     return {answer.key: answer for answer in answers}
 
 

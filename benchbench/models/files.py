@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import BenchbenchError, CheckpointError, brief
+from benchbench.errors import BenchbenchError, CheckpointError, brief, reading
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 """Number formats weights may have, as safetensors writes them."""
@@ -23,17 +23,13 @@ def weight_files(folder: Path, wrong: type[BenchbenchError]) -> list[Path]:
     if not index.exists():
         names = ["model.safetensors"]
     else:
-        try:
+        with reading(repr(str(index)), wrong, "save the model again"):
             names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise wrong(
-                f"{str(index)!r} cannot be read ({brief(error)}); save the model again."
-            ) from error
     for name in names:
         if Path(name).name != name or not (folder / name).is_file():
             raise wrong(
-                f"{str(folder)!r} lacks {name}; weights are served from safetensors only, so save "
-                "the model again with save_pretrained."
+                f"{str(folder)!r} lacks {name}; fetch or copy it again, or save it with "
+                "save_pretrained: weights are read from safetensors only."
             )
     return [folder / name for name in names]
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.model import Model
-from benchbench.errors import ModelError, brief, needs
+from benchbench.errors import ModelError, brief, needs, reading
 from benchbench.hub import HUB_ID, quiet, unreachable
 from benchbench.models.base import BaseModel
+from benchbench.models.files import weight_files
 from benchbench.records.record import hash_files
 from benchbench.specs import ModelSpec
 
@@ -98,42 +99,28 @@ def _found(name: str, folder: Path, commit: str | None, factor: float) -> FoundM
 
 
 def _read_json(name: str, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    if not path.exists():
         raise ModelError(
             f"model {name!r} has no {path.name}; a model's folder holds config.json, "
             "tokenizer_config.json with its tokenizer, and model.safetensors, as save_pretrained "
             "writes them."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path.name} of model {name!r} cannot be read ({error}); fetch or save it again."
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelError(
-            f"{path.name} of model {name!r} holds no JSON object; fetch or save it again."
         )
+    with reading(f"{path.name} of model {name!r}", ModelError, "fetch or save it again"):
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise ValueError("it holds no JSON object")
     return value
 
 
 def _check_weights(name: str, folder: Path) -> None:
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file():
-        return
-    if not index.is_file():
+    if not any(folder.glob("model.safetensors*")):
         pickled = " (its .bin weights are pickles, which are not read)"
         raise ModelError(
             f"model {name!r} has no model.safetensors"
             f"{pickled if any(folder.glob('*.bin')) else ''}; save it with "
             "save_pretrained of a current transformers, and give that folder with --model."
         )
-    shards = set(_read_json(name, index).get("weight_map", {}).values())
-    if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):
-        raise ModelError(
-            f"model {name!r} lacks {missing[0]} and so {len(missing)} of {len(shards)} files of "
-            "weights; fetch or copy it again."
-        )
+    weight_files(folder, ModelError)
 
 
 def _check_code(name: str, config: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchbench import files
-from benchbench.errors import StoreError
+from benchbench.errors import StoreError, reading
 from benchbench.records.record import (
     SCHEMA,
     Checkpoint,
@@ -135,13 +135,9 @@ class Store:
     def read_rows(self, run_id: str, spec: ResultSpec) -> dict[str, dict[str, Any]]:
         """Return the finished samples of a result by id, dropping a half-written last line."""
         path = self.result_folder(run_id, spec) / "samples.jsonl"
-        try:
+        what, advice = f"{path.name} of run {run_id}", f"delete {str(path.parent)!r} and run again"
+        with reading(what, StoreError, advice):
             return {row["id"]: row for row in files.read_lines(path)}
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{path.name} of run {run_id} cannot be read ({error}); delete "
-                f"{str(path.parent)!r} and run again."
-            ) from error
 
     def add_row(self, run_id: str, spec: ResultSpec, row: Mapping[str, Any]) -> None:
         """Append one finished sample; it survives the death of this process."""

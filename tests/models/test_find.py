@@ -17,6 +17,8 @@ from benchbench.contract.model import Model
 from benchbench.errors import ModelError
 from benchbench.models.find import FoundModel, find_model
 
+INDEX = "model.safetensors.index.json"
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -113,7 +115,7 @@ def pickled(folder: Path) -> None:
 def sharded(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "x.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / INDEX).write_text(json.dumps(index))
 
 
 def own_code(folder: Path) -> None:
@@ -127,9 +129,11 @@ def own_code(folder: Path) -> None:
         (without("tokenizer_config.json"), "has no tokenizer_config.json"),
         (without("model.safetensors"), "has no model.safetensors; save it"),
         (pickled, "are pickles, which are not read"),
-        (sharded, "lacks model-00001-of-00002.safetensors and so 2 of 2 files"),
+        (sharded, "lacks model-00001-of-00002.safetensors; fetch or copy it again"),
         (with_text("config.json", "{"), "config.json of model 'copy' cannot be read"),
         (with_text("tokenizer_config.json", "[]"), "holds no JSON object"),
+        (with_text(INDEX, '{"weight_map": []}'), f"{INDEX}' cannot be read"),
+        (with_text(INDEX, "{}"), f"{INDEX}' cannot be read"),
         (own_code, "(model_type 'mine') needs code from its repository"),
     ],
 )
