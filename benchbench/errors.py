@@ -141,6 +141,20 @@ def reading(what: str, wrong: type[BenchbenchError], advice: str) -> Iterator[No
         raise wrong(f"{what} cannot be read ({brief(error)}); {advice}.") from error
 
 
+@contextmanager
+def telling(of: Callable[[Exception], BenchbenchError]) -> Iterator[None]:
+    """Run others' code: libraries and plugins raise anything, of which an error of ours is made.
+
+    One that is ours already comes through.
+    """
+    try:
+        yield
+    except BenchbenchError:
+        raise
+    except Exception as error:
+        raise of(error) from error
+
+
 def described(error: Exception, function: Callable[..., object] | None = None) -> str:
     """Return what a stranger's code raised in one line: its kind, its text, and file and line.
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from benchbench.contract.task import HubData, Task
 from benchbench.data.find import by_hand
-from benchbench.errors import BadParameter, DataError, brief, needs
+from benchbench.errors import BadParameter, DataError, brief, needs, telling
 from benchbench.files import replacing, write
 from benchbench.hub import quiet, unreachable
 
@@ -123,13 +123,8 @@ def _download(hub: HubData, path: str, otherwise: str) -> Path:
     """
     with needs("huggingface_hub", "data"):
         from huggingface_hub import hf_hub_download
-    try:
-        with quiet():
-            found = hf_hub_download(
-                hub.repository, path, repo_type="dataset", revision=hub.revision
-            )
-    except Exception as error:  # networks and hubs fail in more ways than there are classes
-        raise DataError(_why_not_fetched(hub, path, error, otherwise)) from error
+    with telling(lambda error: DataError(_why_not_fetched(hub, path, error, otherwise))), quiet():
+        found = hf_hub_download(hub.repository, path, repo_type="dataset", revision=hub.revision)
     return Path(found)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import BenchbenchError, ModelError, brief
+from benchbench.errors import BenchbenchError, ModelError, brief, telling
 from benchbench.models.files import open_tensors, weight_files
 from benchbench.models.layers import linear_sizes
 
@@ -91,13 +91,11 @@ def read_config(folder: Path, wrong: type[BenchbenchError]) -> Any:
         raise wrong(
             f"{str(folder)!r} has no config.json; a model is a folder in Hugging Face layout."
         )
-    try:
+    what, advice = f"config.json of {str(folder)!r}", "it must be of an architecture it knows."
+    with telling(
+        lambda error: wrong(f"transformers cannot read {what} ({brief(error)}); {advice}")
+    ):
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise wrong(
-            f"config.json of {str(folder)!r} cannot be read ({brief(error)}); it must be that of "
-            "an architecture transformers knows."
-        ) from error
 
 
 def language_model(config: Any) -> Any:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchbench.errors import ModelError
+from benchbench.errors import ModelError, brief, telling
 from benchbench.models.architecture import Architecture, language_model, read_config
 
 VERY_LONG = 10**9
@@ -31,18 +31,11 @@ class BaseModel:
         """Transformers' tokenizer, which warns of no length: prompts are cut by us."""
         from transformers import AutoTokenizer
 
-        try:
+        what, advice = f"the tokenizer of {self.folder.name!r}", "fetch or save the model again."
+        with telling(lambda error: ModelError(f"{what} cannot be read ({brief(error)}); {advice}")):
             found = AutoTokenizer.from_pretrained(
                 self.folder, config=self.config, local_files_only=True
             )
-        except ModelError:
-            raise
-        except Exception as error:  # broken files fail in as many ways as there are formats
-            text = " ".join(str(error).split())[:200]
-            raise ModelError(
-                f"the tokenizer of {self.folder.name!r} cannot be read "
-                f"({type(error).__name__}: {text}); fetch or save the model again."
-            ) from error
         found.model_max_length = VERY_LONG
         return found
 

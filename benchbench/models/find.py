@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.contract.model import Model
-from benchbench.errors import ModelError, brief, needs, reading
+from benchbench.errors import ModelError, brief, needs, reading, telling
 from benchbench.hub import HUB_ID, quiet, unreachable
 from benchbench.models.base import BaseModel
 from benchbench.models.files import weight_files
@@ -150,11 +150,8 @@ def _fetch(hub_id: str, revision: str | None) -> tuple[Path, str]:
     """Return the folder of a model of the hub, fetched where the cache lacks it, and its commit."""
     with needs("huggingface_hub", "train"):
         from huggingface_hub import snapshot_download
-    try:
-        with quiet():
-            found = snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED))
-    except Exception as error:  # networks and hubs fail in more ways than there are classes
-        raise ModelError(_why_not_fetched(hub_id, revision, error)) from error
+    with telling(lambda error: ModelError(_why_not_fetched(hub_id, revision, error))), quiet():
+        found = snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED))
     return Path(found), Path(found).name
 
 

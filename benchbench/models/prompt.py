@@ -1,14 +1,14 @@
 """Turns a sample into token ids: the one place, for training and evaluation alike."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 from typing import Any
 
 from benchbench.contract.task import Fits, Form, Message, Protocol, Sample, Task
-from benchbench.errors import BenchbenchError, DataError, ModelError, described
+from benchbench.errors import DataError, ModelError, described, telling
 from benchbench.models.base import BaseModel
 
 RENDERING = 1
@@ -285,18 +285,14 @@ class Renderer:
         return str(text)
 
 
-@contextmanager
-def _saying(task: Task, sample: Sample) -> Iterator[None]:
-    """Say which task failed at which sample: a stranger's task may raise anything."""
-    try:
-        yield
-    except BenchbenchError:
-        raise
-    except Exception as error:
-        raise DataError(
+def _saying(task: Task, sample: Sample) -> AbstractContextManager[None]:
+    """Say which task failed at which sample."""
+    return telling(
+        lambda error: DataError(
             f"task {task.name!r} cannot make the prompt of sample {sample.id!r} "
             f"({described(error)}); mend the task's plugin."
-        ) from error
+        )
+    )
 
 
 def _answers(messages: Sequence[Message], sample: Sample) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchbench.contract.mix import Component, Mix
 from benchbench.contract.task import Protocol, Sample, Task
 from benchbench.data.find import digest_samples, find_data
-from benchbench.errors import BadParameter, BenchbenchError, DataError, described
+from benchbench.errors import BadParameter, BenchbenchError, DataError, described, telling
 from benchbench.records.record import PluginOrigin
 from benchbench.registry.registry import Registry
 from benchbench.specs import DataSpec, Split, TaskSpec
@@ -127,17 +127,12 @@ def _read(registry: Registry, spec: TaskSpec, data_root: Path | None) -> TaskSpl
     task = registry.task(spec)
     data = find_data(task, data_root)
     protocol = registry.protocol(spec)
-    try:
+    what = f"the {spec.split} split of {spec.name!r} in {str(data.folder)!r}"
+    advice = "check the data set, or the task's plugin."
+    with telling(lambda e: DataError(f"{what} cannot be read ({described(e)}); {advice}")):
         samples = tuple(task.samples(spec.split, data))
         if spec.split == "test":
             samples = tuple(task.select(samples, protocol))
-    except BenchbenchError:
-        raise
-    except Exception as error:  # a stranger's task may raise anything
-        raise DataError(
-            f"the {spec.split} split of {spec.name!r} in {str(data.folder)!r} cannot be read "
-            f"({described(error)}); check the data set, or the task's plugin."
-        ) from error
     if not samples:
         return None
     _check_samples(task, samples)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.boards.comparable import neighbours
-from benchbench.errors import BadParameter, BenchbenchError, StoreError, brief, needs
+from benchbench.errors import BadParameter, BenchbenchError, StoreError, brief, needs, telling
 from benchbench.hub import quiet
 from benchbench.models.files import SERVED
 from benchbench.records.record import RunRecord, TaskResult
@@ -145,29 +145,28 @@ def push(publication: Publication, card: str, target: Target) -> str:
     api, branch, spec = HfApi(), target.branch, publication.run.spec
     additions = [CommitOperationAdd(CARD, card.encode())]
     additions += [CommitOperationAdd(name, path) for name, path in publication.files.items()]
-    try:
-        # Ignored are its remarks on a card's front matter.
-        with quiet(), warnings.catch_warnings(action="ignore"), _bars_for_people():
-            api.create_repo(target.repository, private=target.private or None, exist_ok=True)
-            if target.private and not api.model_info(target.repository).private:
-                raise BadParameter(
-                    f"{target.repository} is there already and public; make it private on its "
-                    "page of the hub, or push to another repository."
-                )
-            if branch is not None:
-                api.create_branch(target.repository, branch=branch, exist_ok=True)
-            there = api.list_repo_files(target.repository, revision=branch)
-            _refuse_another_run(target, there, publication.files)
-            done = api.create_commit(
-                target.repository,
-                additions,
-                commit_message=f"benchbench: {spec.method.name}, run {spec.id}",
-                revision=branch,
+    with (
+        telling(lambda error: BenchbenchError(_why_not_pushed(target, error))),
+        quiet(),
+        warnings.catch_warnings(action="ignore"),  # of remarks on a card's front matter
+        _bars_for_people(),
+    ):
+        api.create_repo(target.repository, private=target.private or None, exist_ok=True)
+        if target.private and not api.model_info(target.repository).private:
+            raise BadParameter(
+                f"{target.repository} is there already and public; make it private on its "
+                "page of the hub, or push to another repository."
             )
-    except BenchbenchError:
-        raise
-    except Exception as error:  # networks and hubs fail in more ways than there are classes
-        raise BenchbenchError(_why_not_pushed(target, error)) from error
+        if branch is not None:
+            api.create_branch(target.repository, branch=branch, exist_ok=True)
+        there = api.list_repo_files(target.repository, revision=branch)
+        _refuse_another_run(target, there, publication.files)
+        done = api.create_commit(
+            target.repository,
+            additions,
+            commit_message=f"benchbench: {spec.method.name}, run {spec.id}",
+            revision=branch,
+        )
     return str(done.commit_url)
 
 

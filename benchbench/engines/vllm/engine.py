@@ -36,6 +36,7 @@ from benchbench.errors import (
     CheckpointUnserved,
     EngineError,
     brief,
+    telling,
 )
 from benchbench.records.record import Checkpoint, EngineSpec
 
@@ -176,15 +177,10 @@ class VllmEngine:
                 # log-probabilities, and on processors its mere possibility makes them fail.
                 "lora_target_modules": list(self._room.targets),
             }
-        try:
+        what, advice = f"vLLM cannot serve {self._base.name}", "use --engine transformers."
+        with telling(lambda error: EngineError(f"{what} ({brief(error)}); {advice}")):
             vllm = Vllm(options, added=self._room.added, prefix_tokens=self._room.prefix_tokens)
             return Live(vllm, self._settings.model.folder)
-        except BenchbenchError:
-            raise
-        except Exception as error:
-            raise EngineError(
-                f"vLLM cannot serve {self._base.name} ({brief(error)}); use --engine transformers."
-            ) from error
 
     def _cache_bytes(self) -> int:
         """Return the size of the cache on a processor, within a quarter of its memory."""
